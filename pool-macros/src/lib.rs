@@ -1,0 +1,2 @@
+//! The `#[task]` attribute of the `pool-core` process pool.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! What the application and its workers share in the `pool-core` process pool.
