@@ -1,1 +1,3 @@
 //! What the application and its workers share in the `pool-core` process pool.
+
+pub mod protocol;
