@@ -1,0 +1,378 @@
+//! The application's end of a channel.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::fence;
+use std::time::Duration;
+
+use smallvec::SmallVec;
+
+use super::ring::Ring;
+use super::segment::{Segment, futex_wait, futex_wake};
+use super::{
+    BELL_FUTEX, BELL_NUMBER, FRAME_HEADER, FRAME_UNIT, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, events,
+    frame_size, state,
+};
+use crate::protocol::Status;
+
+/// Bytes of a call's arguments or of its answer; small ones need no memory of their own.
+pub type Bytes = SmallVec<[u8; 32]>;
+
+/// The most memory that is set aside for an answer before its bytes have arrived.
+const MAX_RESERVE: usize = 1 << 30;
+
+/// Where a call's frame lies in the ring of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+/// What became of an offered call.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It lies in the ring, whole.
+    Placed(Ticket),
+    /// Its first bytes lie in the ring; the rest follows by [`ApplicationEnd::send_more`].
+    Begun(Ticket, usize),
+    /// There is no room for it.
+    Full,
+}
+
+/// A call's answer, copied out of the ring.
+#[derive(Debug)]
+pub struct Answer {
+    /// The number that the call was offered with.
+    pub seq: u32,
+    /// How the call ended.
+    pub status: Status,
+    /// What belongs to the status.
+    pub body: Bytes,
+}
+
+/// What a dying worker left to be told.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LastWords {
+    /// The call that it was about.
+    pub seq: u32,
+    /// What kind of words these are; the worker's process defines the kinds.
+    pub kind: u32,
+    /// The words.
+    pub bytes: Vec<u8>,
+}
+
+/// The worker broke the protocol: nothing that it says can be believed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation(pub &'static str);
+
+/// An answer of which a part has arrived.
+struct Partial {
+    answer: Answer,
+    total: u64,
+}
+
+/// The application's end of a channel: sends calls, receives answers.
+pub struct ApplicationEnd {
+    segment: Arc<Segment>,
+    calls: Ring,
+    head: u64,
+    answers: Ring,
+    tail: u64,
+    partial: Option<Partial>,
+    bell_number: u32,
+}
+
+impl ApplicationEnd {
+    /// The end for a segment that nobody has used yet.
+    pub fn new(segment: Segment) -> Self {
+        Self {
+            calls: segment.calls(),
+            answers: segment.answers(),
+            segment: Arc::new(segment),
+            head: 0,
+            tail: 0,
+            partial: None,
+            bell_number: 0,
+        }
+    }
+
+    /// A handle to sleep on this worker without holding this end.
+    pub fn doorbell(&self) -> Doorbell {
+        Doorbell {
+            segment: Arc::clone(&self.segment),
+            tail: self.tail,
+        }
+    }
+
+    /// Places a call in the ring, or as much of it as there is room for.
+    ///
+    /// The worker may find it at once; [`wake`](Self::wake) wakes it if it sleeps. After
+    /// [`Offer::Begun`] nothing else may be offered until the rest was sent or the call revoked.
+    pub fn offer(&mut self, task: u32, seq: u32, arguments: &[u8]) -> Offer {
+        let here = arguments.len().min(MAX_BODY);
+        if frame_size(here) > self.room() {
+            return Offer::Full;
+        }
+        let ticket = Ticket(self.head);
+        self.push(
+            state::QUEUED,
+            task,
+            seq,
+            arguments.len() as u64,
+            &arguments[..here],
+        );
+        if here == arguments.len() {
+            Offer::Placed(ticket)
+        } else {
+            Offer::Begun(ticket, here)
+        }
+    }
+
+    /// Sends on the call of number `seq`, of which `rest` is still to be sent; returns how many
+    /// bytes went into the ring.
+    pub fn send_more(&mut self, seq: u32, rest: &[u8]) -> usize {
+        let mut sent = 0;
+        while sent < rest.len() {
+            let piece = &rest[sent..rest.len().min(sent + MAX_BODY)];
+            if frame_size(piece.len()) > self.room() {
+                break;
+            }
+            self.push(state::CONTINUED, 0, seq, 0, piece);
+            sent += piece.len();
+        }
+        sent
+    }
+
+    fn push(&mut self, first_word: u32, task: u32, seq: u32, total: u64, body: &[u8]) {
+        let at = self.head;
+        self.calls.word(at, 0).store(first_word, Relaxed);
+        self.calls.word(at, 1).store(body.len() as u32, Relaxed);
+        self.calls.word(at, 2).store(task, Relaxed);
+        self.calls.word(at, 3).store(seq, Relaxed);
+        self.calls.total(at).store(total, Relaxed);
+        self.calls.write(at + FRAME_HEADER as u64, body);
+        self.head += frame_size(body.len());
+        self.segment.header().calls_head.0.store(self.head, Release);
+    }
+
+    /// Bytes free in the ring of calls. A worker that lies about them hurts only its own calls.
+    fn room(&self) -> u64 {
+        (RING_SIZE as u64).saturating_sub(self.calls_left())
+    }
+
+    fn released(&self) -> u64 {
+        self.segment.header().calls_tail.0.load(Acquire)
+    }
+
+    /// Takes a call back. `true` means that it will never begin here.
+    #[must_use]
+    pub fn revoke(&self, ticket: Ticket) -> bool {
+        ticket.0 >= self.released()
+            && self
+                .calls
+                .word(ticket.0, 0)
+                .compare_exchange(state::QUEUED, state::REVOKED, AcqRel, Acquire)
+                .is_ok()
+    }
+
+    /// Whether the worker has begun this call.
+    pub fn has_begun(&self, ticket: Ticket) -> bool {
+        ticket.0 < self.released() || self.calls.word(ticket.0, 0).load(Acquire) == state::CLAIMED
+    }
+
+    /// Wakes the worker if it sleeps. To be called after calls were placed or answers taken.
+    pub fn wake(&self) {
+        fence(SeqCst);
+        let doze = &self.segment.header().doze.0;
+        if doze.load(Relaxed) != 0 && doze.swap(0, AcqRel) != 0 {
+            futex_wake(doze);
+        }
+    }
+
+    /// Takes the next whole answer out of the ring, if there is one.
+    pub fn receive(&mut self) -> Result<Option<Answer>, Violation> {
+        loop {
+            let head = self.segment.header().answers_head.0.load(Acquire);
+            if head == self.tail {
+                return Ok(None);
+            }
+            let available = head.wrapping_sub(self.tail);
+            if available > RING_SIZE as u64 || !available.is_multiple_of(FRAME_UNIT as u64) {
+                return Err(Violation("the ring of answers has an impossible position"));
+            }
+            if let Some(answer) = self.take_frame(available)? {
+                return Ok(Some(answer));
+            }
+        }
+    }
+
+    /// Takes the frame at `tail`; `Some` if it completes an answer.
+    fn take_frame(&mut self, available: u64) -> Result<Option<Answer>, Violation> {
+        let at = self.tail;
+        let status = self.answers.word(at, 0).load(Relaxed);
+        let len = self.answers.word(at, 1).load(Relaxed) as usize;
+        let seq = self.answers.word(at, 2).load(Relaxed);
+        let total = self.answers.total(at).load(Relaxed);
+        if len > MAX_BODY || frame_size(len) > available {
+            return Err(Violation("a frame is longer than what was sent"));
+        }
+        let mut partial = match self.partial.take() {
+            Some(partial) => {
+                if partial.answer.seq != seq
+                    || partial.total - (partial.answer.body.len() as u64) < len as u64
+                {
+                    return Err(Violation("a streamed answer continues wrongly"));
+                }
+                partial
+            }
+            None => Partial {
+                answer: Answer {
+                    seq,
+                    status: Status::from_raw(status)
+                        .ok_or(Violation("an answer has an unknown status"))?,
+                    body: reserve(total, len)?,
+                },
+                total,
+            },
+        };
+        let body = &mut partial.answer.body;
+        let start = body.len();
+        body.resize(start + len, 0);
+        self.answers
+            .read(at + FRAME_HEADER as u64, &mut body[start..]);
+        self.tail += frame_size(len);
+        self.segment
+            .header()
+            .answers_tail
+            .0
+            .store(self.tail, Release);
+        if partial.answer.body.len() as u64 == partial.total {
+            return Ok(Some(partial.answer));
+        }
+        if len == 0 {
+            return Err(Violation("a streamed answer makes no progress"));
+        }
+        self.partial = Some(partial);
+        Ok(None)
+    }
+
+    /// Whether something lies in the ring of answers.
+    pub fn has_answers(&self) -> bool {
+        self.segment.header().answers_head.0.load(Acquire) != self.tail
+    }
+
+    /// Asks to be rung in the event loop, through the control socket, at these events.
+    ///
+    /// `true` means that there is something to do already, answers to take or, if `LOW` was asked
+    /// for, room to fill: look again before sleeping.
+    #[must_use]
+    pub fn arm_socket(&mut self, events: u32) -> bool {
+        self.arm(events)
+    }
+
+    /// Asks for a ring of the doorbell at these events; see [`arm_socket`](Self::arm_socket).
+    #[must_use]
+    pub fn arm_doorbell(&mut self, events: u32) -> bool {
+        self.arm(events | BELL_FUTEX)
+    }
+
+    /// Asks for silence.
+    pub fn disarm(&mut self) {
+        let _ = self.arm(0);
+    }
+
+    fn arm(&mut self, bell: u32) -> bool {
+        self.bell_number = self.bell_number.wrapping_add(BELL_NUMBER);
+        let header = self.segment.header();
+        let low_water = self.calls_left() / 2;
+        header.bell.0.low_water.store(low_water as u32, Relaxed);
+        header.bell.0.word.store(self.bell_number | bell, Release);
+        fence(SeqCst);
+        self.has_answers() || (bell & events::LOW != 0 && self.calls_left() <= low_water)
+    }
+
+    /// How long a call took this worker of late, as it says itself.
+    pub fn pace(&self) -> Option<Duration> {
+        match self.segment.header().pace.0.load(Relaxed) {
+            0 => None,
+            nanoseconds => Some(Duration::from_nanos(nanoseconds)),
+        }
+    }
+
+    /// Bytes of calls in the ring that the worker has not let go of.
+    pub fn calls_left(&self) -> u64 {
+        self.head.saturating_sub(self.released())
+    }
+
+    /// Tells the worker for how many microseconds it may look for calls before it sleeps.
+    pub fn allow_spinning(&self, microseconds: u32) {
+        self.segment
+            .header()
+            .bell
+            .0
+            .spin
+            .store(microseconds, Relaxed);
+    }
+
+    /// What the worker left to be told, once it is dead.
+    pub fn last_words(&self) -> Option<LastWords> {
+        let words = self.segment.last_words();
+        let kind = words.kind.load(Acquire);
+        if kind == 0 {
+            return None;
+        }
+        let len = (words.len.load(Relaxed) as usize).min(MAX_LAST_WORDS);
+        let mut bytes: Vec<u8> = words
+            .bytes
+            .iter()
+            .flat_map(|word| word.load(Relaxed).to_le_bytes())
+            .take(len)
+            .collect();
+        bytes.shrink_to_fit();
+        Some(LastWords {
+            seq: words.seq.load(Relaxed),
+            kind,
+            bytes,
+        })
+    }
+}
+
+/// Memory for an answer of `total` bytes of which the first frame holds `len`.
+fn reserve(total: u64, len: usize) -> Result<Bytes, Violation> {
+    let total = usize::try_from(total).map_err(|_| Violation("an answer is larger than memory"))?;
+    if total < len {
+        return Err(Violation("an answer is longer than it says"));
+    }
+    let mut body = Bytes::new();
+    body.try_reserve_exact(total.min(MAX_RESERVE))
+        .map_err(|_| Violation("an answer is larger than memory"))?;
+    Ok(body)
+}
+
+/// What a thread needs in order to sleep until a worker rings.
+#[derive(Clone, Debug)]
+pub struct Doorbell {
+    segment: Arc<Segment>,
+    tail: u64,
+}
+
+impl Doorbell {
+    /// Whether answers came since this handle was made.
+    pub fn has_answers(&self) -> bool {
+        self.segment.header().answers_head.0.load(Acquire) != self.tail
+    }
+
+    /// How often the doorbell was rung; to be read before the bell is armed.
+    pub fn count(&self) -> u32 {
+        self.segment.header().doorbell.0.load(Acquire)
+    }
+
+    /// Sleeps until the doorbell was rung more often than `count`, at most for `timeout`.
+    pub fn sleep(&self, count: u32, timeout: Option<Duration>) {
+        futex_wait(&self.segment.header().doorbell.0, count, timeout);
+    }
+
+    /// Rings, in the worker's place.
+    pub fn ring(&self) {
+        let doorbell = &self.segment.header().doorbell.0;
+        doorbell.fetch_add(1, AcqRel);
+        futex_wake(doorbell);
+    }
+}

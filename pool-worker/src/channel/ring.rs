@@ -1,0 +1,96 @@
+//! Bytes in a ring: the only place that turns positions into addresses.
+
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use super::{FRAME_UNIT, RING_SIZE};
+
+/// One ring's memory, shared with another process that may write it at any time.
+///
+/// Everything outside frames' bodies is accessed through atomics, bodies by raw copies. A body is
+/// copied while the peer has no business in it; a peer that writes there all the same tears only
+/// the copy, which is checked like any other input.
+#[derive(Clone, Copy)]
+pub(super) struct Ring {
+    base: NonNull<u8>,
+}
+
+// SAFETY: `base` points at memory shared between processes, so threads may share it as well; every
+// access is atomic or a raw copy, and the owner of the memory keeps it mapped (see `Ring::new`).
+unsafe impl Send for Ring {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Ring {}
+
+impl Ring {
+    /// # Safety
+    ///
+    /// `base` is aligned to [`FRAME_UNIT`] and valid for reads and writes of [`RING_SIZE`] bytes as
+    /// long as this ring or a copy of it is used.
+    pub(super) const unsafe fn new(base: NonNull<u8>) -> Self {
+        Self { base }
+    }
+
+    fn at(self, position: u64) -> NonNull<u8> {
+        let offset = (position % RING_SIZE as u64) as usize;
+        // SAFETY: `offset` is below `RING_SIZE`, the size of the memory at `base`.
+        unsafe { self.base.add(offset) }
+    }
+
+    /// The 4-byte word `index` of the frame header at `position`.
+    pub(super) fn word(&self, position: u64, index: usize) -> &AtomicU32 {
+        debug_assert!(position.is_multiple_of(FRAME_UNIT as u64) && index < 4);
+        let word = self.at(position + 4 * index as u64).cast::<AtomicU32>();
+        // SAFETY: in bounds and aligned, as `position` is a multiple of `FRAME_UNIT` and a header
+        // never wraps; atomics may be shared with whoever else writes there.
+        unsafe { word.as_ref() }
+    }
+
+    /// The total that the frame header at `position` tells, its bytes 16 to 24.
+    pub(super) fn total(&self, position: u64) -> &AtomicU64 {
+        debug_assert!(position.is_multiple_of(FRAME_UNIT as u64));
+        let total = self.at(position + 16).cast::<AtomicU64>();
+        // SAFETY: as in `word`; byte 16 of a frame is aligned to 8.
+        unsafe { total.as_ref() }
+    }
+
+    /// Copies `bytes` into the ring from `position` on.
+    pub(super) fn write(&self, position: u64, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= RING_SIZE);
+        let (first, second) = bytes.split_at(bytes.len().min(Self::until_end(position)));
+        // SAFETY: `first` ends at the ring's end at the latest; private memory never overlaps it.
+        unsafe {
+            self.at(position)
+                .copy_from_nonoverlapping(NonNull::from(first).cast(), first.len())
+        };
+        if !second.is_empty() {
+            // SAFETY: `second` is shorter than the ring and starts at its beginning.
+            unsafe {
+                self.base
+                    .copy_from_nonoverlapping(NonNull::from(second).cast(), second.len())
+            };
+        }
+    }
+
+    /// Copies the bytes of the ring from `position` on into `bytes`.
+    pub(super) fn read(&self, position: u64, bytes: &mut [u8]) {
+        debug_assert!(bytes.len() <= RING_SIZE);
+        let here = bytes.len().min(Self::until_end(position));
+        let (first, second) = bytes.split_at_mut(here);
+        // SAFETY: `first` ends at the ring's end at the latest; private memory never overlaps it.
+        unsafe {
+            self.at(position)
+                .copy_to_nonoverlapping(NonNull::from(&mut *first).cast(), first.len())
+        };
+        if !second.is_empty() {
+            // SAFETY: `second` is shorter than the ring and starts at its beginning.
+            unsafe {
+                self.base
+                    .copy_to_nonoverlapping(NonNull::from(&mut *second).cast(), second.len())
+            };
+        }
+    }
+
+    fn until_end(position: u64) -> usize {
+        RING_SIZE - (position % RING_SIZE as u64) as usize
+    }
+}

@@ -1,0 +1,276 @@
+//! The worker's end of a channel.
+
+use std::hint;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::fence;
+use std::time::{Duration, Instant};
+
+use super::ring::Ring;
+use super::segment::{Segment, futex_wait, futex_wake};
+use super::{
+    BELL_FUTEX, FRAME_HEADER, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, events, frame_size, state,
+};
+use crate::protocol::Status;
+use crate::sys;
+
+/// How many times the worker looks between two looks at the clock while it spins.
+const LOOKS_PER_CLOCK: u32 = 32;
+/// After how many calls in a row the worker tells anew how long one takes.
+const CALLS_PER_BATCH: u32 = 64;
+
+/// A call that the worker has claimed; its arguments are in the buffer given to
+/// [`WorkerEnd::next_call`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The task's number in the application's list.
+    pub task: u32,
+    /// The call's number, to answer it with.
+    pub seq: u32,
+}
+
+/// The worker's end of a channel: claims calls, commits answers.
+pub struct WorkerEnd {
+    segment: Arc<Segment>,
+    control: OwnedFd,
+    calls: Ring,
+    tail: u64,
+    answers: Ring,
+    head: u64,
+    last_bell: u32,
+    batch: Batch,
+}
+
+/// A run of calls without a pause, to tell how long one takes for the price of a clock reading now
+/// and then.
+#[derive(Default)]
+struct Batch {
+    start: Option<Instant>,
+    calls: u32,
+}
+
+impl Batch {
+    /// Counts a call that begins now.
+    fn begin_call(&mut self) {
+        self.start.get_or_insert_with(Instant::now);
+        self.calls += 1;
+    }
+
+    /// Ends the batch and gives the nanoseconds that a call of it took.
+    fn end(&mut self) -> Option<u64> {
+        let elapsed = self.start.take()?.elapsed();
+        let calls = std::mem::take(&mut self.calls);
+        Some((elapsed.as_nanos() / u128::from(calls.max(1))).clamp(1, u128::from(u64::MAX)) as u64)
+    }
+}
+
+impl WorkerEnd {
+    /// The end for a fresh segment; bells go to `control`.
+    pub fn new(segment: Arc<Segment>, control: OwnedFd) -> Self {
+        Self {
+            calls: segment.calls(),
+            answers: segment.answers(),
+            segment,
+            control,
+            tail: 0,
+            head: 0,
+            last_bell: 0,
+            batch: Batch::default(),
+        }
+    }
+
+    /// Waits for a call, claims it and copies its arguments into `arguments`.
+    ///
+    /// `before_sleep` runs each time before the worker goes to sleep.
+    pub fn next_call(&mut self, arguments: &mut Vec<u8>, mut before_sleep: impl FnMut()) -> Call {
+        loop {
+            self.await_frame(&mut before_sleep);
+            let at = self.tail;
+            let first_word = self.calls.word(at, 0);
+            let claimed = first_word
+                .compare_exchange(state::QUEUED, state::CLAIMED, AcqRel, Acquire)
+                .is_ok();
+            let call = Call {
+                task: self.calls.word(at, 2).load(Relaxed),
+                seq: self.calls.word(at, 3).load(Relaxed),
+            };
+            let total = self.calls.total(at).load(Relaxed);
+            arguments.clear();
+            self.take_body(arguments, claimed);
+            if claimed {
+                self.take_rest(arguments, total, &mut before_sleep);
+                if self.batch.calls == CALLS_PER_BATCH {
+                    self.publish_pace();
+                }
+                self.batch.begin_call();
+                return call;
+            }
+        }
+    }
+
+    /// Collects the frames that continue a streamed call.
+    fn take_rest(&mut self, arguments: &mut Vec<u8>, total: u64, before_sleep: &mut impl FnMut()) {
+        let missing = total.saturating_sub(arguments.len() as u64);
+        arguments.reserve_exact(usize::try_from(missing).unwrap_or(0));
+        while (arguments.len() as u64) < total {
+            self.await_frame(before_sleep);
+            self.take_body(arguments, true);
+        }
+    }
+
+    /// Lets go of the frame at `tail`, after copying its body out if it is `wanted`.
+    fn take_body(&mut self, arguments: &mut Vec<u8>, wanted: bool) {
+        let at = self.tail;
+        let len = (self.calls.word(at, 1).load(Relaxed) as usize).min(MAX_BODY);
+        if wanted {
+            let start = arguments.len();
+            arguments.resize(start + len, 0);
+            self.calls
+                .read(at + FRAME_HEADER as u64, &mut arguments[start..]);
+        }
+        self.tail += frame_size(len);
+        self.segment.header().calls_tail.0.store(self.tail, Release);
+        // The application writes the low-water mark, passes a full fence and looks at the tail.
+        fence(SeqCst);
+        let left = self.calls_left();
+        if left <= u64::from(self.segment.header().bell.0.low_water.load(Relaxed)) {
+            self.ring(events::LOW);
+        }
+    }
+
+    fn calls_left(&self) -> u64 {
+        self.segment.header().calls_head.0.load(Acquire) - self.tail
+    }
+
+    fn await_frame(&mut self, before_sleep: &mut impl FnMut()) {
+        self.sleep_until(events::IDLE, before_sleep, |end| end.calls_left() > 0);
+    }
+
+    /// Commits the answer to the call of number `seq`.
+    pub fn answer(&mut self, seq: u32, status: Status, body: &[u8]) {
+        let mut rest = body;
+        loop {
+            let (piece, more) = rest.split_at(rest.len().min(MAX_BODY));
+            let size = frame_size(piece.len());
+            self.sleep_until(events::HALF_FULL, &mut || (), |end| end.room() >= size);
+            let at = self.head;
+            self.answers.word(at, 0).store(status as u32, Relaxed);
+            self.answers.word(at, 1).store(piece.len() as u32, Relaxed);
+            self.answers.word(at, 2).store(seq, Relaxed);
+            self.answers.total(at).store(body.len() as u64, Relaxed);
+            self.answers.write(at + FRAME_HEADER as u64, piece);
+            self.head += size;
+            self.segment
+                .header()
+                .answers_head
+                .0
+                .store(self.head, Release);
+            if self.room() < RING_SIZE as u64 / 2 {
+                self.ring(events::HALF_FULL);
+            }
+            rest = more;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        self.ring(events::ANSWER);
+    }
+
+    fn room(&self) -> u64 {
+        RING_SIZE as u64 - (self.head - self.segment.header().answers_tail.0.load(Acquire))
+    }
+
+    /// Returns once `ready` holds; rings `event` before sleeping.
+    fn sleep_until(
+        &mut self,
+        event: u32,
+        before_sleep: &mut impl FnMut(),
+        ready: impl Fn(&Self) -> bool,
+    ) {
+        if ready(self) {
+            return;
+        }
+        self.publish_pace();
+        if self.spin(&ready) {
+            return;
+        }
+        before_sleep();
+        loop {
+            self.ring(event);
+            let doze = &self.segment.header().doze.0;
+            doze.store(1, Relaxed);
+            fence(SeqCst);
+            if ready(self) {
+                doze.store(0, Relaxed);
+                return;
+            }
+            futex_wait(doze, 1, None);
+            if ready(self) {
+                return;
+            }
+        }
+    }
+
+    fn publish_pace(&mut self) {
+        if let Some(nanoseconds) = self.batch.end() {
+            self.segment.header().pace.0.store(nanoseconds, Relaxed);
+        }
+    }
+
+    /// Looks again and again, as long as the application allows.
+    fn spin(&self, ready: &impl Fn(&Self) -> bool) -> bool {
+        let allowed = self.segment.header().bell.0.spin.load(Relaxed);
+        if allowed == 0 {
+            return false;
+        }
+        let limit = Duration::from_micros(allowed.into());
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            for _ in 0..LOOKS_PER_CLOCK {
+                if ready(self) {
+                    return true;
+                }
+                hint::spin_loop();
+            }
+        }
+        false
+    }
+
+    /// Rings the bell if the application wants to hear of `event` and was not rung already.
+    fn ring(&mut self, event: u32) {
+        fence(SeqCst);
+        let header = self.segment.header();
+        let bell = header.bell.0.word.load(Acquire);
+        if bell & event == 0 || bell == self.last_bell {
+            return;
+        }
+        self.last_bell = bell;
+        if bell & BELL_FUTEX == 0 {
+            // A full socket means that the application has been rung already, and a closed one that
+            // it is gone: both leave nothing to do here.
+            let _ = sys::send_now(self.control.as_fd(), &[0]);
+        } else {
+            header.doorbell.0.fetch_add(1, AcqRel);
+            futex_wake(&header.doorbell.0);
+        }
+    }
+}
+
+impl Segment {
+    /// Leaves words for the application to find after this process has died.
+    ///
+    /// Makes no allocation and no system call.
+    pub fn leave_last_words(&self, kind: u32, seq: u32, bytes: &[u8]) {
+        let words = self.last_words();
+        let bytes = &bytes[..bytes.len().min(MAX_LAST_WORDS)];
+        words.seq.store(seq, Relaxed);
+        words.len.store(bytes.len() as u32, Relaxed);
+        for (word, chunk) in words.bytes.iter().zip(bytes.chunks(4)) {
+            let mut four = [0; 4];
+            four[..chunk.len()].copy_from_slice(chunk);
+            word.store(u32::from_le_bytes(four), Relaxed);
+        }
+        words.kind.store(kind, Release);
+    }
+}
