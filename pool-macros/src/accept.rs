@@ -155,12 +155,12 @@ impl<'ast> Visit<'ast> for Refused {
 /// What to write for a reference.
 fn owned(reference: &TypeReference) -> String {
     let target = &*reference.elem;
-    let text = target.to_token_stream();
+    let text = text(target);
     if reference.mutability.is_some() {
         return format!("`{text}`, and return it changed");
     }
     if let Type::Slice(slice) = target {
-        let item = slice.elem.to_token_stream();
+        let item = self::text(&slice.elem);
         return format!("`Vec<{item}>`, or `Shared<[{item}]>` for one slice in many calls");
     }
     let last = match target {
@@ -172,6 +172,23 @@ fn owned(reference: &TypeReference) -> String {
         Some("Path") => "`PathBuf`".to_owned(),
         Some("OsStr") => "`OsString`".to_owned(),
         Some("CStr") => "`CString`".to_owned(),
+        _ if matches!(target, Type::TraitObject(_)) => "a type of your own".to_owned(),
         _ => format!("`{text}`, or `Shared<{text}>` for one value in many calls"),
     }
+}
+
+/// A type as people write it; tokens come with a space on each side.
+fn text(ty: &Type) -> String {
+    [
+        (" ::", "::"),
+        (":: ", "::"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+    ]
+    .into_iter()
+    .fold(ty.to_token_stream().to_string(), |text, (spaced, dense)| {
+        text.replace(spaced, dense)
+    })
 }

@@ -6,21 +6,32 @@
 //! it says there.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::{
     Attribute, FnArg, Meta, Result, ReturnType, Signature, Token, Type, parse_quote,
-    punctuated::Punctuated,
+    punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::{accept, function::Function, options::Options};
 
 /// The function, and its registration or the reasons why there is none.
-pub(crate) fn task(options: TokenStream, item: TokenStream) -> TokenStream {
-    let beside = parse(options, item.clone()).map_or_else(
-        |errors| errors.to_compile_error(),
-        |(options, function)| registration(&options, &function),
-    );
-    quote!(#item #beside)
+pub(crate) fn task(options: TokenStream, item: &TokenStream) -> TokenStream {
+    match parse(options, item.clone()) {
+        Ok((options, function)) => {
+            let registration = registration(&options, &function);
+            // These lints ask for references, which a task cannot take. They come first, so that
+            // whatever the caller says about them holds.
+            quote! {
+                #[allow(clippy::needless_pass_by_value, clippy::large_types_passed_by_value)]
+                #item
+                #registration
+            }
+        }
+        Err(errors) => {
+            let errors = errors.to_compile_error();
+            quote!(#item #errors)
+        }
+    }
 }
 
 /// Options and function, or the errors in both.
@@ -62,24 +73,31 @@ fn registration(options: &Options, function: &Function) -> TokenStream {
 fn shim(private: &TokenStream, signature: &Signature) -> TokenStream {
     let hygienic = |name: &str| Ident::new(name, Span::mixed_site());
     let (encoded, output) = (hygienic("__encoded"), hygienic("__output"));
-    let types: Vec<&Type> = signature.inputs.iter().filter_map(typed).collect();
-    let values: Vec<Ident> = (0..types.len())
+    let types = || signature.inputs.iter().filter_map(typed);
+    let values: Vec<Ident> = (0..types().count())
         .map(|index| format_ident!("__value{index}", span = Span::mixed_site()))
         .collect();
+    let takes = types().map(|ty| quote_spanned!(at(ty)=> #encoded.next::<#ty>()?));
     let unit = parse_quote!(());
     let returned = match &signature.output {
         ReturnType::Type(_, ty) => ty,
         ReturnType::Default => &unit,
     };
+    let returns = quote_spanned!(at(returned)=> #private::returned::<#returned>);
     let function = &signature.ident;
     quote! {
         |#encoded, #output| {
             let #encoded = #private::Arguments::new(#encoded);
-            #(let (#values, #encoded) = #encoded.next::<#types>()?;)*
+            #(let (#values, #encoded) = #takes;)*
             #encoded.finish()?;
-            #private::returned::<#returned>(#function(#(#values),*), #output)
+            #returns(#function(#(#values),*), #output)
         }
     }
+}
+
+/// The place of a type, for generated code about it.
+fn at(ty: &Type) -> Span {
+    Span::call_site().located_at(ty.span())
 }
 
 /// The type of a parameter that is no `self`.

@@ -56,5 +56,5 @@ use proc_macro::TokenStream;
 /// ```
 #[proc_macro_attribute]
 pub fn task(options: TokenStream, item: TokenStream) -> TokenStream {
-    expand::task(options.into(), item.into()).into()
+    expand::task(options.into(), &item.into()).into()
 }

@@ -24,18 +24,22 @@ impl Parse for Options {
         let mut krate = None;
         while !input.is_empty() {
             let key = input.call(Ident::parse_any)?;
-            if key == "name" {
-                input.parse::<Token![=]>()?;
-                let value = input.parse()?;
-                set(&mut name, value, &key, &mut errors);
-            } else if key == "crate" {
-                input.parse::<Token![=]>()?;
-                let value = input.call(Path::parse_mod_style)?;
-                set(&mut krate, value, &key, &mut errors);
-            } else {
+            if key != "name" && key != "crate" {
                 let text = format!("#[task] has no option `{key}`; its options are {ACCEPTED}");
                 errors.push(Error::new_spanned(&key, text));
                 skip_value(input)?;
+            } else if !input.peek(Token![=]) {
+                let text = format!("the option `{key}` wants a value, as in {ACCEPTED}");
+                errors.push(Error::new_spanned(&key, text));
+                skip_value(input)?;
+            } else if key == "name" {
+                input.parse::<Token![=]>()?;
+                let value = input.parse()?;
+                set(&mut name, value, &key, &mut errors);
+            } else {
+                input.parse::<Token![=]>()?;
+                let value = input.call(Path::parse_mod_style)?;
+                set(&mut krate, value, &key, &mut errors);
             }
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;
@@ -64,7 +68,7 @@ fn set<T>(option: &mut Option<T>, value: T, key: &Ident, errors: &mut Errors) {
     *option = Some(value);
 }
 
-/// Passes over whatever an unknown option was given, up to the next comma.
+/// Passes over whatever a refused option was given, up to the next comma.
 fn skip_value(input: ParseStream<'_>) -> Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<proc_macro2::TokenTree>()?;

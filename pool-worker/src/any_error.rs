@@ -19,7 +19,7 @@ const MAX_SOURCES: usize = 64;
 /// line, `{:?}` the chain in lines.
 ///
 /// ```
-/// use pool_worker::AnyError;
+/// use pool_core::AnyError;
 ///
 /// fn length(path: String) -> Result<u64, AnyError> {
 ///     Ok(std::fs::metadata(path)?.len())
@@ -41,7 +41,7 @@ impl AnyError {
     /// An error of nothing but a text.
     ///
     /// ```
-    /// # use pool_worker::AnyError;
+    /// # use pool_core::AnyError;
     /// fn root(x: f64) -> Result<f64, AnyError> {
     ///     if x < 0.0 {
     ///         return Err(AnyError::new("no root of a negative number"));
@@ -62,7 +62,7 @@ impl AnyError {
     /// turn.
     ///
     /// ```
-    /// # use pool_worker::AnyError;
+    /// # use pool_core::AnyError;
     /// fn number(text: &str) -> Result<i32, Box<dyn std::error::Error>> {
     ///     Ok(text.parse()?)
     /// }
@@ -87,7 +87,7 @@ impl AnyError {
     /// The error's text, then that of its source, and so on.
     ///
     /// ```
-    /// # use pool_worker::AnyError;
+    /// # use pool_core::AnyError;
     /// let error = AnyError::new("out of paper");
     /// assert_eq!(error.chain().collect::<Vec<_>>(), ["out of paper"]);
     /// ```

@@ -22,17 +22,6 @@ pub fn decode<T: DeserializeOwned + 'static>(input: &mut &[u8]) -> Result<T, Dec
     rmp_serde::from_read(input).map_err(|error| DecodeError(error.to_string()))
 }
 
-/// Refuses bytes left behind the last value.
-pub fn finish(input: &[u8]) -> Result<(), DecodeError> {
-    if input.is_empty() {
-        return Ok(());
-    }
-    Err(DecodeError(format!(
-        "{} bytes are left behind the last value",
-        input.len()
-    )))
-}
-
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -48,3 +37,9 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+impl serde::de::Error for DecodeError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}

@@ -54,12 +54,12 @@ pub struct Registry {
 impl Registry {
     /// The registry of `entries`, whose made-up names are kept for the rest of the program.
     fn new(entries: impl IntoIterator<Item = &'static TaskEntry>) -> Self {
-        let mut named = unique_names(entries.into_iter().collect());
-        named.sort_by_key(|&(name, _)| name);
-        let by_type = iter::zip(0.., &named)
+        let mut tasks = unique_names(entries.into_iter().collect());
+        tasks.sort_by_key(|&(name, _)| name);
+        let by_type = iter::zip(0.., &tasks)
             .map(|(id, (_, entry))| (entry.type_id(), TaskId(id)))
             .collect();
-        let (names, entries) = named.into_iter().unzip();
+        let (names, entries) = tasks.into_iter().unzip();
         Self {
             names,
             entries,
@@ -108,23 +108,17 @@ impl Registry {
     /// What to tell somebody who asks for a task `name` that is not here: the names that are, and
     /// the remedies.
     pub fn unknown_text(&self, name: &str) -> String {
-        let mut text = format!(
+        let listed = &self.names[..self.names.len().min(LISTED_NAMES)];
+        let known = match self.names.len() - listed.len() {
+            0 if listed.is_empty() => "no tasks are known".to_owned(),
+            0 => format!("known tasks: {}", listed.join(", ")),
+            more => format!("known tasks: {} and {more} more", listed.join(", ")),
+        };
+        format!(
             "no task '{name}' is registered in this program: mark the function #[task]; if it \
              is, and lives in a dependency that the program's source never names, the linker \
-             left it out: name any path into that crate, or write `use that_crate as _;`; "
-        );
-        match self.names.len() {
-            0 => text.push_str("no tasks are known"),
-            known => {
-                let listed = &self.names[..known.min(LISTED_NAMES)];
-                text.push_str("known tasks: ");
-                text.push_str(&listed.join(", "));
-                if known > listed.len() {
-                    text += &format!(" and {} more", known - listed.len());
-                }
-            }
-        }
-        text
+             left it out: name any path into that crate, or write `use that_crate as _;`; {known}"
+        )
     }
 }
 
@@ -201,5 +195,91 @@ impl Hasher for TypeIdHasher {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LISTED_NAMES, Registry};
+    use crate::task_entry::TaskEntry;
+
+    /// Two functions of one path, on two lines.
+    const NAMESAKES: [TaskEntry; 2] = {
+        let first = {
+            fn task() {}
+            TaskEntry::new(task, |_, _| Ok(()))
+        };
+        let second = {
+            fn task() {}
+            TaskEntry::new(task, |_, _| Ok(()))
+        };
+        [first, second]
+    };
+
+    fn registry_of(entries: impl IntoIterator<Item = TaskEntry>) -> Registry {
+        let leak = |entry| -> &'static TaskEntry { Box::leak(Box::new(entry)) };
+        Registry::new(entries.into_iter().map(leak))
+    }
+
+    #[test]
+    fn equal_given_names_are_an_error_with_both_places() {
+        let [first, second] = NAMESAKES;
+        let places = [first.place(), second.place()];
+        let registry = registry_of([first.named("one"), second.named("one")]);
+        let text = registry.check().unwrap_err().to_string();
+        assert!(text.contains("'one'"), "{text}");
+        for place in places {
+            assert!(text.contains(&place.to_string()), "{text}");
+        }
+        let [first, second] = NAMESAKES;
+        registry_of([first.named("one"), second.named("two")])
+            .check()
+            .unwrap();
+    }
+
+    #[test]
+    fn equal_default_names_get_their_place() {
+        let registry = registry_of(NAMESAKES);
+        registry.check().unwrap();
+        for entry in NAMESAKES {
+            let name = format!("{}@{}", entry.name(), entry.place());
+            assert_eq!(registry.by_name(&name).unwrap().type_id(), entry.type_id());
+        }
+        assert!(registry.by_name(NAMESAKES[0].name()).is_none());
+    }
+
+    #[test]
+    fn equal_places_too_are_counted() {
+        let [first, _] = NAMESAKES;
+        let [again, _] = NAMESAKES;
+        let registry = registry_of([first, again]);
+        registry.check().unwrap();
+        let [plain, counted] = registry.names() else {
+            panic!("{registry:?}");
+        };
+        assert_eq!(*counted, format!("{plain}#2"));
+    }
+
+    #[test]
+    fn a_default_name_gives_way_to_a_given_one() {
+        let [first, second] = NAMESAKES;
+        let taken = first.name();
+        let registry = registry_of([first, second.named(taken)]);
+        registry.check().unwrap();
+        let holder = registry.by_name(taken).unwrap();
+        assert_eq!(holder.explicit_name(), Some(taken));
+    }
+
+    #[test]
+    fn the_list_of_known_names_is_bounded() {
+        let registry = registry_of([]);
+        assert!(registry.unknown_text("x").ends_with("no tasks are known"));
+        let many = (0..LISTED_NAMES + 5).map(|number| {
+            let [entry, _] = NAMESAKES;
+            entry.named(format!("task {number:02}").leak())
+        });
+        let text = registry_of(many).unknown_text("x");
+        assert!(text.contains("task 00, task 01"), "{text}");
+        assert!(text.ends_with("task 19 and 5 more"), "{text}");
     }
 }

@@ -13,6 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     codec::{self, DecodeError, EncodeError},
     registry::{TaskId, registry},
+    task_entry::finished,
 };
 
 /// A function that workers can run: one marked `#[task]`, named by its path, or a [`TaskRef`].
@@ -23,7 +24,7 @@ use crate::{
 /// only has to be handed on where a function is generic over its task.
 ///
 /// ```
-/// use pool_worker::Task;
+/// use pool_core::{Task, task};
 ///
 /// /// What a task makes of `args`, as far as its types tell.
 /// fn run<F: Task<S>, S>(task: F, args: F::Args) -> Option<F::Output> {
@@ -31,6 +32,7 @@ use crate::{
 ///     None
 /// }
 ///
+/// #[task]
 /// fn cube(x: i64) -> i64 {
 ///     x * x * x
 /// }
@@ -151,19 +153,21 @@ fn entry_of<F: 'static>() -> Result<TaskId, &'static str> {
 /// Reads the one value that makes up `bytes`.
 fn decode_output<R: DeserializeOwned + 'static>(mut bytes: &[u8]) -> Result<R, DecodeError> {
     let output = codec::decode(&mut bytes)?;
-    codec::finish(bytes)?;
+    finished(bytes)?;
     Ok(output)
 }
 
 /// A task as a value, to choose between tasks at run time: made by [`task_ref`], itself a task.
 ///
 /// ```
-/// use pool_worker::{TaskRef, task_ref};
+/// use pool_core::{TaskRef, task, task_ref};
 ///
+/// #[task]
 /// fn double(x: i64) -> i64 {
 ///     x * 2
 /// }
 ///
+/// #[task]
 /// fn square(x: i64) -> i64 {
 ///     x * x
 /// }
@@ -182,14 +186,15 @@ pub struct TaskRef<Args, R> {
 /// A function that is not marked `#[task]` is found out when the reference is submitted.
 ///
 /// ```
-/// use pool_worker::{Task, task_ref};
+/// use pool_core::{TaskRef, task, task_ref};
 ///
-/// fn unmarked(x: i64) -> i64 {
-///     x
+/// #[task]
+/// fn add(a: i64, b: i64) -> i64 {
+///     a + b
 /// }
 ///
-/// let reference = task_ref(unmarked);
-/// assert!(reference.entry().is_err_and(|name| name.ends_with("unmarked")));
+/// let sum: TaskRef<(i64, i64), i64> = task_ref(add);
+/// assert!(format!("{sum:?}").ends_with("add)"));
 /// ```
 pub fn task_ref<F: Task<S>, S>(task: F) -> TaskRef<F::Args, F::Output> {
     TaskRef {

@@ -6,7 +6,10 @@ use std::{
     panic::Location,
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 
 use crate::codec::{self, DecodeError, EncodeError};
 
@@ -145,7 +148,17 @@ impl<'a> Arguments<'a> {
 
     /// Refuses what is left behind the last argument.
     pub fn finish(self) -> Result<(), CallError> {
-        Ok(codec::finish(self.0)?)
+        Ok(finished(self.0)?)
+    }
+}
+
+/// Refuses bytes left behind the last value.
+pub(crate) fn finished(rest: &[u8]) -> Result<(), DecodeError> {
+    match rest.len() {
+        0 => Ok(()),
+        left => Err(DecodeError::custom(format_args!(
+            "{left} bytes are left behind the last value"
+        ))),
     }
 }
 
