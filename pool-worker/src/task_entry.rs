@@ -1,0 +1,175 @@
+//! What `#[task]` registers beside a function, and the code that a worker calls it by.
+
+use std::{
+    any::{TypeId, type_name},
+    fmt,
+    panic::Location,
+};
+
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, Error as _},
+};
+
+use crate::codec::{self, DecodeError, EncodeError};
+
+/// Decodes the arguments, calls the function and encodes its output.
+type Call = fn(&[u8], &mut Vec<u8>) -> Result<(), CallError>;
+
+/// One registered task.
+pub struct TaskEntry {
+    name: Option<&'static str>,
+    place: &'static Location<'static>,
+    type_id: TypeId,
+    type_name: fn() -> &'static str,
+    call: Call,
+}
+
+inventory::collect!(TaskEntry);
+
+impl TaskEntry {
+    /// The entry of the function `F`, whose place is the caller's.
+    ///
+    /// The function is handed over only because its type cannot be written down.
+    #[track_caller]
+    pub const fn new<F: Copy + 'static>(_function: F, call: Call) -> Self {
+        Self {
+            name: None,
+            place: Location::caller(),
+            type_id: TypeId::of::<F>(),
+            type_name: type_name::<F>,
+            call,
+        }
+    }
+
+    /// The same entry with a name of its own.
+    #[must_use]
+    pub const fn named(self, name: &'static str) -> Self {
+        Self {
+            name: Some(name),
+            ..self
+        }
+    }
+
+    /// The name given with `#[task(name = "...")]`.
+    pub fn explicit_name(&self) -> Option<&'static str> {
+        self.name
+    }
+
+    /// The name given, else that of the function. Need not be unique, unlike the registry's names.
+    pub fn name(&self) -> &'static str {
+        self.name.unwrap_or_else(self.type_name)
+    }
+
+    /// Where the function was marked.
+    pub fn place(&self) -> &'static Location<'static> {
+        self.place
+    }
+
+    /// The type of the function item.
+    pub fn type_id(&self) -> TypeId {
+        self.type_id
+    }
+
+    /// Calls the function with the encoded `args` and appends the encoding of what it returns to
+    /// `output`.
+    ///
+    /// # Panics
+    /// If the function does: its panic unwinds through here.
+    pub fn call(&self, args: &[u8], output: &mut Vec<u8>) -> Result<(), CallError> {
+        (self.call)(args, output)
+    }
+}
+
+impl fmt::Debug for TaskEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskEntry({} at {})", self.name(), self.place)
+    }
+}
+
+/// Why a call came to no output, short of a panic.
+#[derive(Debug)]
+pub enum CallError {
+    /// The arguments could not be decoded; the function was not called.
+    Decode(DecodeError),
+    /// The function's output could not be encoded.
+    Encode(EncodeError),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decode(_) => f.write_str("the arguments could not be decoded"),
+            Self::Encode(_) => f.write_str("the output could not be encoded"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Decode(error) => Some(error),
+            Self::Encode(error) => Some(error),
+        }
+    }
+}
+
+impl From<DecodeError> for CallError {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
+    }
+}
+
+impl From<EncodeError> for CallError {
+    fn from(error: EncodeError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+/// The encoded arguments of one call, taken one after another.
+///
+/// Its methods ask of a type what a task asks of it, so that the compiler's complaint sits on that
+/// type in the function's own signature.
+pub struct Arguments<'a>(&'a [u8]);
+
+impl<'a> Arguments<'a> {
+    /// All of a call's arguments.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The next argument, and the rest.
+    pub fn next<T: Serialize + DeserializeOwned + 'static>(
+        mut self,
+    ) -> Result<(T, Self), CallError> {
+        let argument = codec::decode(&mut self.0)?;
+        Ok((argument, self))
+    }
+
+    /// Refuses what is left behind the last argument.
+    pub fn finish(self) -> Result<(), CallError> {
+        Ok(finished(self.0)?)
+    }
+}
+
+/// Refuses bytes left behind the last value.
+pub(crate) fn finished(rest: &[u8]) -> Result<(), DecodeError> {
+    match rest.len() {
+        0 => Ok(()),
+        left => Err(DecodeError::custom(format_args!(
+            "{left} bytes are left behind the last value"
+        ))),
+    }
+}
+
+/// Appends the encoding of what a task returned to `output`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a task's output is owned, and the macro's output stays shorter"
+)]
+pub fn returned<T: Serialize + DeserializeOwned + 'static>(
+    value: T,
+    output: &mut Vec<u8>,
+) -> Result<(), CallError> {
+    Ok(codec::encode(&value, output)?)
+}
