@@ -1,0 +1,413 @@
+//! The serializer.
+
+use super::{EncodeError, MAX_DEPTH, marker};
+use serde::Serialize;
+use serde::ser::{self, Serializer};
+
+/// The newtype name by which `rmp-serde` knows its extension types.
+const EXTENSION: &str = rmp_serde::MSGPACK_EXT_STRUCT_NAME;
+
+/// Writes one value to the end of `out`.
+pub(super) struct Encoder<'a> {
+    out: &'a mut Vec<u8>,
+    /// How many levels may still lie inside this value.
+    levels: u32,
+}
+
+impl<'a> Encoder<'a> {
+    #[inline]
+    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
+        Self {
+            out,
+            levels: MAX_DEPTH,
+        }
+    }
+
+    /// The encoder of what lies one level further in.
+    #[inline]
+    fn inner(self) -> Result<Self, EncodeError> {
+        match self.levels.checked_sub(1) {
+            Some(levels) => Ok(Self { levels, ..self }),
+            None => Err(EncodeError::new(format!(
+                "nested deeper than {MAX_DEPTH} levels; flatten the type, or encode its parts to \
+                 bytes of their own"
+            ))),
+        }
+    }
+
+    #[inline]
+    fn messagepack(&mut self) -> rmp_serde::Serializer<&mut Vec<u8>> {
+        rmp_serde::Serializer::new(self.out)
+    }
+
+    /// `MessagePack` has 32 bits for every length.
+    #[inline]
+    fn check_length(what: &str, len: usize) -> Result<(), EncodeError> {
+        match u32::try_from(len) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(EncodeError::new(format!(
+                "{what} of length {len} inside a value; only as a whole argument or result may \
+                 it be longer than {}",
+                u32::MAX
+            ))),
+        }
+    }
+
+    fn wide(self, marker: u8, bytes: [u8; 16]) {
+        self.out.extend([marker::ESCAPE, marker]);
+        self.out.extend(bytes);
+    }
+
+    fn seq(mut self, len: Option<usize>) -> Result<Compound<'a>, EncodeError> {
+        let header = self.out.len();
+        match len {
+            Some(len) => {
+                Self::check_length("a sequence", len)?;
+                self.messagepack().serialize_seq(Some(len))?;
+            }
+            None => self.out.extend(UNKNOWN_SEQ),
+        }
+        self.compound(header, len)
+    }
+
+    fn map(mut self, len: Option<usize>) -> Result<Compound<'a>, EncodeError> {
+        let header = self.out.len();
+        match len {
+            Some(len) => {
+                Self::check_length("a map", len)?;
+                self.messagepack().serialize_map(Some(len))?;
+            }
+            None => self.out.extend(UNKNOWN_MAP),
+        }
+        self.compound(header, len)
+    }
+
+    fn compound(
+        self,
+        header: usize,
+        announced: Option<usize>,
+    ) -> Result<Compound<'a>, EncodeError> {
+        let Self { out, levels } = self.inner()?;
+        Ok(Compound {
+            out,
+            levels,
+            header,
+            announced,
+            given: 0,
+            failed: false,
+        })
+    }
+
+    /// Begins a variant that has data, which is a map of one entry.
+    fn variant(&mut self, name: &'static str) -> Result<(), EncodeError> {
+        self.messagepack().serialize_map(Some(1))?;
+        self.messagepack().serialize_str(name)?;
+        Ok(())
+    }
+}
+
+/// An array and a map of 32-bit length, which is filled in once it is known.
+const UNKNOWN_SEQ: [u8; 5] = [0xdd, 0, 0, 0, 0];
+const UNKNOWN_MAP: [u8; 5] = [0xdf, 0, 0, 0, 0];
+
+macro_rules! as_messagepack {
+    ($($method:ident: $type:ty,)*) => {$(
+        #[inline]
+        fn $method(mut self, value: $type) -> Result<(), EncodeError> {
+            Ok(self.messagepack().$method(value)?)
+        }
+    )*};
+}
+
+impl<'a> Serializer for Encoder<'a> {
+    type Ok = ();
+    type Error = EncodeError;
+    type SerializeSeq = Compound<'a>;
+    type SerializeTuple = Compound<'a>;
+    type SerializeTupleStruct = Compound<'a>;
+    type SerializeTupleVariant = Compound<'a>;
+    type SerializeMap = Compound<'a>;
+    type SerializeStruct = Compound<'a>;
+    type SerializeStructVariant = Compound<'a>;
+
+    as_messagepack! {
+        serialize_bool: bool,
+        serialize_i8: i8,
+        serialize_i16: i16,
+        serialize_i32: i32,
+        serialize_i64: i64,
+        serialize_u8: u8,
+        serialize_u16: u16,
+        serialize_u32: u32,
+        serialize_u64: u64,
+        serialize_f32: f32,
+        serialize_f64: f64,
+        serialize_char: char,
+    }
+
+    fn serialize_i128(self, value: i128) -> Result<(), EncodeError> {
+        self.wide(marker::I128, value.to_le_bytes());
+        Ok(())
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<(), EncodeError> {
+        self.wide(marker::U128, value.to_le_bytes());
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_str(mut self, value: &str) -> Result<(), EncodeError> {
+        Self::check_length("a string", value.len())?;
+        Ok(self.messagepack().serialize_str(value)?)
+    }
+
+    #[inline]
+    fn serialize_bytes(mut self, value: &[u8]) -> Result<(), EncodeError> {
+        Self::check_length("bytes", value.len())?;
+        Ok(self.messagepack().serialize_bytes(value)?)
+    }
+
+    #[inline]
+    fn serialize_none(self) -> Result<(), EncodeError> {
+        self.serialize_unit()
+    }
+
+    #[inline]
+    fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<(), EncodeError> {
+        let Self { out, levels } = self.inner()?;
+        let start = out.len();
+        value.serialize(Encoder { out, levels })?;
+        if let [marker::NIL] | [marker::ESCAPE, marker::SOME, ..] = out[start..] {
+            // Cheap: only markers and a nil can have been written.
+            out.splice(start..start, [marker::ESCAPE, marker::SOME]);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn serialize_unit(mut self) -> Result<(), EncodeError> {
+        Ok(self.messagepack().serialize_unit()?)
+    }
+
+    #[inline]
+    fn serialize_unit_struct(self, _: &'static str) -> Result<(), EncodeError> {
+        self.serialize_unit()
+    }
+
+    #[inline]
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), EncodeError> {
+        self.serialize_str(variant)
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), EncodeError> {
+        if name == EXTENSION {
+            return Err(EncodeError::new(
+                "a MessagePack extension type; send its tag and its bytes instead",
+            ));
+        }
+        value.serialize(self.inner()?)
+    }
+
+    #[inline]
+    fn serialize_newtype_variant<T: ?Sized + Serialize>(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<(), EncodeError> {
+        self.variant(variant)?;
+        value.serialize(self.inner()?)
+    }
+
+    #[inline]
+    fn serialize_seq(self, len: Option<usize>) -> Result<Compound<'a>, EncodeError> {
+        self.seq(len)
+    }
+
+    #[inline]
+    fn serialize_tuple(self, len: usize) -> Result<Compound<'a>, EncodeError> {
+        self.seq(Some(len))
+    }
+
+    #[inline]
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        len: usize,
+    ) -> Result<Compound<'a>, EncodeError> {
+        self.seq(Some(len))
+    }
+
+    #[inline]
+    fn serialize_tuple_variant(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Compound<'a>, EncodeError> {
+        self.variant(variant)?;
+        self.seq(Some(len))
+    }
+
+    #[inline]
+    fn serialize_map(self, len: Option<usize>) -> Result<Compound<'a>, EncodeError> {
+        self.map(len)
+    }
+
+    #[inline]
+    fn serialize_struct(self, _: &'static str, len: usize) -> Result<Compound<'a>, EncodeError> {
+        self.map(Some(len))
+    }
+
+    #[inline]
+    fn serialize_struct_variant(
+        mut self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Compound<'a>, EncodeError> {
+        self.variant(variant)?;
+        self.map(Some(len))
+    }
+}
+
+/// Writes the elements of a sequence, or the keys and values of a map.
+pub(super) struct Compound<'a> {
+    out: &'a mut Vec<u8>,
+    levels: u32,
+    /// Where in `out` the header stands.
+    header: usize,
+    /// The length that the header says; where there is none, it is filled in at the end.
+    announced: Option<usize>,
+    /// How many values were written.
+    given: usize,
+    /// A value could not be written, so that its bytes are broken off.
+    failed: bool,
+}
+
+impl Compound<'_> {
+    #[inline]
+    fn push<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeError> {
+        let result = value.serialize(Encoder {
+            out: self.out,
+            levels: self.levels,
+        });
+        self.given += 1;
+        self.failed |= result.is_err();
+        result
+    }
+
+    /// Ends a sequence (`values` = 1) or a map (2), each of whose items is that many values.
+    #[inline]
+    fn finish(self, values: usize) -> Result<(), EncodeError> {
+        let items = self.given / values;
+        if self.failed {
+            return Err(EncodeError::new(
+                "a Serialize implementation went on after one of its parts had failed",
+            ));
+        }
+        if !self.given.is_multiple_of(values) {
+            return Err(EncodeError::new(
+                "a Serialize implementation wrote a map key without its value",
+            ));
+        }
+        match self.announced {
+            Some(announced) if announced == items => Ok(()),
+            Some(announced) => Err(EncodeError::new(format!(
+                "a Serialize implementation announced {announced} items and wrote {items}"
+            ))),
+            None => {
+                Encoder::check_length("a sequence or map", items)?;
+                let length = &mut self.out[self.header + 1..self.header + UNKNOWN_SEQ.len()];
+                #[expect(clippy::cast_possible_truncation, reason = "just checked")]
+                length.copy_from_slice(&(items as u32).to_be_bytes());
+                Ok(())
+            }
+        }
+    }
+}
+
+macro_rules! sequences {
+    ($($trait:ident: $push:ident,)*) => {$(
+        impl ser::$trait for Compound<'_> {
+            type Ok = ();
+            type Error = EncodeError;
+
+            #[inline]
+            fn $push<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeError> {
+                self.push(value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), EncodeError> {
+                self.finish(1)
+            }
+        }
+    )*};
+}
+
+sequences! {
+    SerializeSeq: serialize_element,
+    SerializeTuple: serialize_element,
+    SerializeTupleStruct: serialize_field,
+    SerializeTupleVariant: serialize_field,
+}
+
+macro_rules! structs {
+    ($($trait:ident)*) => {$(
+        impl ser::$trait for Compound<'_> {
+            type Ok = ();
+            type Error = EncodeError;
+
+            #[inline]
+            fn serialize_field<T: ?Sized + Serialize>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), EncodeError> {
+                self.push(name)?;
+                self.push(value)
+            }
+
+            #[inline]
+            fn end(self) -> Result<(), EncodeError> {
+                self.finish(2)
+            }
+        }
+    )*};
+}
+
+structs!(SerializeStruct SerializeStructVariant);
+
+impl ser::SerializeMap for Compound<'_> {
+    type Ok = ();
+    type Error = EncodeError;
+
+    #[inline]
+    fn serialize_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), EncodeError> {
+        self.push(key)
+    }
+
+    #[inline]
+    fn serialize_value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.push(value)
+    }
+
+    #[inline]
+    fn end(self) -> Result<(), EncodeError> {
+        self.finish(2)
+    }
+}
