@@ -15,11 +15,8 @@ pub(super) struct Decoder<'a, 'de> {
 
 impl<'a, 'de> Decoder<'a, 'de> {
     #[inline]
-    pub(super) fn new(input: &'a mut Input<'de>) -> Self {
-        Self {
-            input,
-            levels: MAX_DEPTH,
-        }
+    pub(super) fn new(input: &'a mut Input<'de>, levels: u32) -> Self {
+        Self { input, levels }
     }
 
     /// The decoder of what lies one level further in. Every step inwards counts, also those that
@@ -45,8 +42,8 @@ impl<'a, 'de> Decoder<'a, 'de> {
             Token::Bool(value) => visitor.visit_bool(value),
             Token::Unsigned(value) => visitor.visit_u64(value),
             Token::Signed(value) => visitor.visit_i64(value),
-            Token::Unsigned128(value) => visitor.visit_u128(value),
-            Token::Signed128(value) => visitor.visit_i128(value),
+            Token::Unsigned128(bytes) => visitor.visit_u128(u128::from_le_bytes(bytes)),
+            Token::Signed128(bytes) => visitor.visit_i128(i128::from_le_bytes(bytes)),
             Token::F32(value) => visitor.visit_f32(value),
             Token::F64(value) => visitor.visit_f64(value),
             Token::Str(text) => visitor.visit_borrowed_str(text),
@@ -88,6 +85,18 @@ impl<'a, 'de> Decoder<'a, 'de> {
             token => self.visit(token, visitor),
         }
     }
+}
+
+macro_rules! integers {
+    ($($method:ident)*) => {$(
+        #[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+            match self.input.unsigned() {
+                Some(value) => visitor.visit_u64(value),
+                None => self.deserialize_any(visitor),
+            }
+        }
+    )*};
 }
 
 impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
@@ -158,8 +167,13 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
         }
     }
 
+    integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        bool i128 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct map struct identifier ignored_any
     }
 }
@@ -187,10 +201,7 @@ impl<'de> Parts<'_, 'de> {
 
     #[inline]
     fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, DecodeError> {
-        seed.deserialize(Decoder {
-            input: self.input,
-            levels: self.levels,
-        })
+        seed.deserialize(Decoder::new(self.input, self.levels))
     }
 }
 
@@ -249,11 +260,8 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
         seed: S,
     ) -> Result<(S::Value, Self), DecodeError> {
         let Decoder { input, levels } = self.0;
-        let name = seed.deserialize(Decoder {
-            input: &mut *input,
-            levels,
-        })?;
-        Ok((name, Self(Decoder { input, levels })))
+        let name = seed.deserialize(Decoder::new(input, levels))?;
+        Ok((name, Self(Decoder::new(input, levels))))
     }
 }
 

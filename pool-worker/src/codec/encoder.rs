@@ -1,8 +1,8 @@
 //! The serializer.
 
+use super::compound::{self, Compound};
 use super::{EncodeError, MAX_DEPTH, marker};
-use serde::Serialize;
-use serde::ser::{self, Serializer};
+use serde::{Serialize, Serializer};
 
 /// The newtype name by which `rmp-serde` knows its extension types.
 const EXTENSION: &str = rmp_serde::MSGPACK_EXT_STRUCT_NAME;
@@ -16,11 +16,8 @@ pub(super) struct Encoder<'a> {
 
 impl<'a> Encoder<'a> {
     #[inline]
-    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
-        Self {
-            out,
-            levels: MAX_DEPTH,
-        }
+    pub(super) fn new(out: &'a mut Vec<u8>, levels: u32) -> Self {
+        Self { out, levels }
     }
 
     /// The encoder of what lies one level further in.
@@ -40,19 +37,6 @@ impl<'a> Encoder<'a> {
         rmp_serde::Serializer::new(self.out)
     }
 
-    /// `MessagePack` has 32 bits for every length.
-    #[inline]
-    fn check_length(what: &str, len: usize) -> Result<(), EncodeError> {
-        match u32::try_from(len) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(EncodeError::new(format!(
-                "{what} of length {len} inside a value; only as a whole argument or result may \
-                 it be longer than {}",
-                u32::MAX
-            ))),
-        }
-    }
-
     fn wide(self, marker: u8, bytes: [u8; 16]) {
         self.out.extend([marker::ESCAPE, marker]);
         self.out.extend(bytes);
@@ -62,40 +46,26 @@ impl<'a> Encoder<'a> {
         let header = self.out.len();
         match len {
             Some(len) => {
-                Self::check_length("a sequence", len)?;
+                fitting(len)?;
                 self.messagepack().serialize_seq(Some(len))?;
             }
-            None => self.out.extend(UNKNOWN_SEQ),
+            None => self.out.extend(compound::UNKNOWN_SEQ),
         }
-        self.compound(header, len)
+        let Self { out, levels } = self.inner()?;
+        Ok(Compound::new(out, levels, header, len))
     }
 
     fn map(mut self, len: Option<usize>) -> Result<Compound<'a>, EncodeError> {
         let header = self.out.len();
         match len {
             Some(len) => {
-                Self::check_length("a map", len)?;
+                fitting(len)?;
                 self.messagepack().serialize_map(Some(len))?;
             }
-            None => self.out.extend(UNKNOWN_MAP),
+            None => self.out.extend(compound::UNKNOWN_MAP),
         }
-        self.compound(header, len)
-    }
-
-    fn compound(
-        self,
-        header: usize,
-        announced: Option<usize>,
-    ) -> Result<Compound<'a>, EncodeError> {
         let Self { out, levels } = self.inner()?;
-        Ok(Compound {
-            out,
-            levels,
-            header,
-            announced,
-            given: 0,
-            failed: false,
-        })
+        Ok(Compound::new(out, levels, header, len))
     }
 
     /// Begins a variant that has data, which is a map of one entry.
@@ -106,9 +76,17 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// An array and a map of 32-bit length, which is filled in once it is known.
-const UNKNOWN_SEQ: [u8; 5] = [0xdd, 0, 0, 0, 0];
-const UNKNOWN_MAP: [u8; 5] = [0xdf, 0, 0, 0, 0];
+/// `len` in the 32 bits that `MessagePack` has for every length, if it fits.
+#[inline]
+pub(super) fn fitting(len: usize) -> Result<u32, EncodeError> {
+    u32::try_from(len).map_err(|_| {
+        EncodeError::new(format!(
+            "a length of {len} inside a value; only a whole argument or result that is text or \
+             plain numbers may be longer than {}",
+            u32::MAX
+        ))
+    })
+}
 
 macro_rules! as_messagepack {
     ($($method:ident: $type:ty,)*) => {$(
@@ -157,13 +135,13 @@ impl<'a> Serializer for Encoder<'a> {
 
     #[inline]
     fn serialize_str(mut self, value: &str) -> Result<(), EncodeError> {
-        Self::check_length("a string", value.len())?;
+        fitting(value.len())?;
         Ok(self.messagepack().serialize_str(value)?)
     }
 
     #[inline]
     fn serialize_bytes(mut self, value: &[u8]) -> Result<(), EncodeError> {
-        Self::check_length("bytes", value.len())?;
+        fitting(value.len())?;
         Ok(self.messagepack().serialize_bytes(value)?)
     }
 
@@ -176,7 +154,7 @@ impl<'a> Serializer for Encoder<'a> {
     fn serialize_some<T: ?Sized + Serialize>(self, value: &T) -> Result<(), EncodeError> {
         let Self { out, levels } = self.inner()?;
         let start = out.len();
-        value.serialize(Encoder { out, levels })?;
+        value.serialize(Encoder::new(out, levels))?;
         if let [marker::NIL] | [marker::ESCAPE, marker::SOME, ..] = out[start..] {
             // Cheap: only markers and a nil can have been written.
             out.splice(start..start, [marker::ESCAPE, marker::SOME]);
@@ -281,133 +259,5 @@ impl<'a> Serializer for Encoder<'a> {
     ) -> Result<Compound<'a>, EncodeError> {
         self.variant(variant)?;
         self.map(Some(len))
-    }
-}
-
-/// Writes the elements of a sequence, or the keys and values of a map.
-pub(super) struct Compound<'a> {
-    out: &'a mut Vec<u8>,
-    levels: u32,
-    /// Where in `out` the header stands.
-    header: usize,
-    /// The length that the header says; where there is none, it is filled in at the end.
-    announced: Option<usize>,
-    /// How many values were written.
-    given: usize,
-    /// A value could not be written, so that its bytes are broken off.
-    failed: bool,
-}
-
-impl Compound<'_> {
-    #[inline]
-    fn push<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeError> {
-        let result = value.serialize(Encoder {
-            out: self.out,
-            levels: self.levels,
-        });
-        self.given += 1;
-        self.failed |= result.is_err();
-        result
-    }
-
-    /// Ends a sequence (`values` = 1) or a map (2), each of whose items is that many values.
-    #[inline]
-    fn finish(self, values: usize) -> Result<(), EncodeError> {
-        let items = self.given / values;
-        if self.failed {
-            return Err(EncodeError::new(
-                "a Serialize implementation went on after one of its parts had failed",
-            ));
-        }
-        if !self.given.is_multiple_of(values) {
-            return Err(EncodeError::new(
-                "a Serialize implementation wrote a map key without its value",
-            ));
-        }
-        match self.announced {
-            Some(announced) if announced == items => Ok(()),
-            Some(announced) => Err(EncodeError::new(format!(
-                "a Serialize implementation announced {announced} items and wrote {items}"
-            ))),
-            None => {
-                Encoder::check_length("a sequence or map", items)?;
-                let length = &mut self.out[self.header + 1..self.header + UNKNOWN_SEQ.len()];
-                #[expect(clippy::cast_possible_truncation, reason = "just checked")]
-                length.copy_from_slice(&(items as u32).to_be_bytes());
-                Ok(())
-            }
-        }
-    }
-}
-
-macro_rules! sequences {
-    ($($trait:ident: $push:ident,)*) => {$(
-        impl ser::$trait for Compound<'_> {
-            type Ok = ();
-            type Error = EncodeError;
-
-            #[inline]
-            fn $push<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeError> {
-                self.push(value)
-            }
-
-            #[inline]
-            fn end(self) -> Result<(), EncodeError> {
-                self.finish(1)
-            }
-        }
-    )*};
-}
-
-sequences! {
-    SerializeSeq: serialize_element,
-    SerializeTuple: serialize_element,
-    SerializeTupleStruct: serialize_field,
-    SerializeTupleVariant: serialize_field,
-}
-
-macro_rules! structs {
-    ($($trait:ident)*) => {$(
-        impl ser::$trait for Compound<'_> {
-            type Ok = ();
-            type Error = EncodeError;
-
-            #[inline]
-            fn serialize_field<T: ?Sized + Serialize>(
-                &mut self,
-                name: &'static str,
-                value: &T,
-            ) -> Result<(), EncodeError> {
-                self.push(name)?;
-                self.push(value)
-            }
-
-            #[inline]
-            fn end(self) -> Result<(), EncodeError> {
-                self.finish(2)
-            }
-        }
-    )*};
-}
-
-structs!(SerializeStruct SerializeStructVariant);
-
-impl ser::SerializeMap for Compound<'_> {
-    type Ok = ();
-    type Error = EncodeError;
-
-    #[inline]
-    fn serialize_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), EncodeError> {
-        self.push(key)
-    }
-
-    #[inline]
-    fn serialize_value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeError> {
-        self.push(value)
-    }
-
-    #[inline]
-    fn end(self) -> Result<(), EncodeError> {
-        self.finish(2)
     }
 }

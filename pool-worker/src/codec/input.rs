@@ -10,8 +10,10 @@ pub(super) enum Token<'de> {
     Bool(bool),
     Unsigned(u64),
     Signed(i64),
-    Unsigned128(u128),
-    Signed128(i128),
+    /// A `u128`, little-endian; as bytes, so that a token is no larger for its sake.
+    Unsigned128([u8; 16]),
+    /// An `i128`, likewise.
+    Signed128([u8; 16]),
     F32(f32),
     F64(f64),
     Str(&'de str),
@@ -62,20 +64,34 @@ impl<'de> Input<'de> {
         announced
     }
 
-    /// Reads one token.
+    /// Reads a number that is not negative, if one comes next; a way for the most frequent tokens
+    /// that fits in registers.
     #[inline]
-    pub(super) fn token(&mut self) -> Result<Token<'de>, DecodeError> {
-        match self.bytes {
-            // A small number, by far the most frequent.
-            [small @ ..0x80, rest @ ..] => {
-                self.bytes = rest;
-                Ok(Token::Unsigned(u64::from(*small)))
+    pub(super) fn unsigned(&mut self) -> Option<u64> {
+        let (first, rest) = self.bytes.split_first()?;
+        let (value, rest) = match Marker::from_u8(*first) {
+            Marker::FixPos(value) => (value.into(), rest),
+            Marker::U8 => (u64::from(*rest.first()?), &rest[1..]),
+            Marker::U16 => {
+                let (value, rest) = rest.split_first_chunk()?;
+                (u16::from_be_bytes(*value).into(), rest)
             }
-            _ => self.any_token(),
-        }
+            Marker::U32 => {
+                let (value, rest) = rest.split_first_chunk()?;
+                (u32::from_be_bytes(*value).into(), rest)
+            }
+            Marker::U64 => {
+                let (value, rest) = rest.split_first_chunk()?;
+                (u64::from_be_bytes(*value), rest)
+            }
+            _ => return None,
+        };
+        self.bytes = rest;
+        Some(value)
     }
 
-    fn any_token(&mut self) -> Result<Token<'de>, DecodeError> {
+    /// Reads one token.
+    pub(super) fn token(&mut self) -> Result<Token<'de>, DecodeError> {
         let [byte] = self.array()?;
         Ok(match Marker::from_u8(byte) {
             Marker::Null => Token::Nil,
@@ -133,11 +149,8 @@ impl<'de> Input<'de> {
     fn escaped(&mut self) -> Result<Token<'de>, DecodeError> {
         match self.u8()? {
             marker::SOME => Ok(Token::Some),
-            marker::U128 => self
-                .array()
-                .map(u128::from_le_bytes)
-                .map(Token::Unsigned128),
-            marker::I128 => self.array().map(i128::from_le_bytes).map(Token::Signed128),
+            marker::U128 => self.array().map(Token::Unsigned128),
+            marker::I128 => self.array().map(Token::Signed128),
             other => Err(unknown(other)),
         }
     }

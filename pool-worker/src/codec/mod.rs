@@ -24,6 +24,7 @@
 //! that are left, and all lengths announced ahead together by the size of the input. So what a
 //! decoder allocates is at most the size of one element for each byte of the input.
 
+mod compound;
 mod decoder;
 mod encoder;
 mod error;
@@ -65,7 +66,7 @@ pub fn encode<T: Serialize + 'static>(value: &T, out: &mut Vec<u8>) -> Result<()
         return Ok(());
     }
     let mut appended = Appended::to(out);
-    value.serialize(Encoder::new(appended.out))?;
+    value.serialize(Encoder::new(appended.out, MAX_DEPTH))?;
     appended.keep = true;
     Ok(())
 }
@@ -79,7 +80,7 @@ pub fn decode<T: DeserializeOwned + 'static>(input: &mut &[u8]) -> Result<T, Dec
         value
     } else {
         let mut tokens = Input::new(rest);
-        let value = T::deserialize(Decoder::new(&mut tokens))?;
+        let value = T::deserialize(Decoder::new(&mut tokens, MAX_DEPTH))?;
         rest = tokens.bytes();
         value
     };

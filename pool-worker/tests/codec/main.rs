@@ -1,5 +1,10 @@
 //! What is encoded comes back as it was, or not at all; whatever else is decoded is an error.
 
+#![expect(
+    clippy::option_option,
+    reason = "nested options are what other formats change"
+)]
+
 mod hostile;
 mod refused;
 mod shapes;

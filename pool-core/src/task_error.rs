@@ -1,0 +1,312 @@
+//! Why a call has no result.
+
+use pool_worker::protocol::PanicReport;
+use std::error::Error;
+use std::fmt::{self, Debug, Display, Write};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+/// Why a call of a task has no result.
+///
+/// Its text names the task, the worker and what happened. It is one pointer wide, and cheap to
+/// clone.
+#[derive(Clone)]
+pub struct TaskError(Arc<Inner>);
+
+/// The kinds of [`TaskError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskErrorKind {
+    /// The task panicked.
+    Panicked,
+    /// The worker died while it ran the task: by a signal, by exiting, for want of memory.
+    WorkerDied,
+    /// The deadline passed before the task was done.
+    TimedOut,
+    /// The call was cancelled before it started.
+    Cancelled,
+    /// The call was stopped on request while it ran.
+    Killed,
+    /// The arguments or the result could not be encoded.
+    Encode,
+    /// The arguments or the result could not be decoded.
+    Decode,
+    /// The function is not known as a task.
+    UnknownTask,
+    /// The queue is as long as `queue_limit` allows.
+    QueueFull,
+    /// The executor takes no calls any more.
+    ShutDown,
+    /// The executor is broken: its workers cannot be started any more.
+    PoolBroken,
+}
+
+/// The side on which a value was encoded or decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Here, where arguments are encoded and results decoded.
+    Application,
+    /// There, where arguments are decoded and results encoded.
+    Worker,
+}
+
+#[derive(Clone)]
+struct Inner {
+    kind: TaskErrorKind,
+    task: &'static str,
+    side: Side,
+    detail: Option<String>,
+    worker: Option<u32>,
+    /// As `waitpid(2)` gave it.
+    status: Option<i32>,
+    panic: Option<PanicReport>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+// What is inside is never changed once others can see it.
+impl UnwindSafe for TaskError {}
+impl RefUnwindSafe for TaskError {}
+
+impl TaskError {
+    /// What happened, as something to match on.
+    pub fn kind(&self) -> TaskErrorKind {
+        self.0.kind
+    }
+
+    /// The name of the task.
+    pub fn task(&self) -> &str {
+        self.0.task
+    }
+
+    /// The process that had the call, if one did.
+    pub fn worker_pid(&self) -> Option<u32> {
+        self.0.worker
+    }
+
+    /// The signal that killed the worker, if one did.
+    pub fn signal(&self) -> Option<i32> {
+        let status = self.0.status?;
+        libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status))
+    }
+
+    /// The status with which the worker exited, if it did.
+    pub fn exit_code(&self) -> Option<i32> {
+        let status = self.0.status?;
+        libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status))
+    }
+
+    /// The message of the task's panic, as it was.
+    pub fn panic_message(&self) -> Option<&str> {
+        Some(&self.0.panic.as_ref()?.message)
+    }
+
+    /// The `file:line:column` at which the task panicked.
+    pub fn panic_location(&self) -> Option<&str> {
+        self.0.panic.as_ref()?.location.as_deref()
+    }
+
+    /// The backtrace of the task's panic, where `RUST_BACKTRACE` asks for one.
+    pub fn backtrace(&self) -> Option<&str> {
+        self.0.panic.as_ref()?.backtrace.as_deref()
+    }
+}
+
+/// Construction: `TaskError::new(kind, task)`, then what else is known.
+impl TaskError {
+    pub(crate) fn new(kind: TaskErrorKind, task: &'static str) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            task,
+            side: Side::Application,
+            detail: None,
+            worker: None,
+            status: None,
+            panic: None,
+            source: None,
+        }))
+    }
+
+    /// The cause in words, which the text ends on: for `Encode` and `Decode` serde's reason, for
+    /// `TimedOut` the time allowed, for `Killed` who asked for it, for `UnknownTask` the names that
+    /// are known, for `QueueFull` the limit.
+    pub(crate) fn detail(self, detail: impl Into<String>) -> Self {
+        self.with(|inner| inner.detail = Some(detail.into()))
+    }
+
+    /// Where `Encode` or `Decode` happened, unless here.
+    pub(crate) fn side(self, side: Side) -> Self {
+        self.with(|inner| inner.side = side)
+    }
+
+    pub(crate) fn worker(self, pid: u32) -> Self {
+        self.with(|inner| inner.worker = Some(pid))
+    }
+
+    /// How the worker ended, as `waitpid(2)` gave it.
+    pub(crate) fn status(self, status: i32) -> Self {
+        self.with(|inner| inner.status = Some(status))
+    }
+
+    pub(crate) fn panicked(self, report: PanicReport) -> Self {
+        self.with(|inner| inner.panic = Some(report))
+    }
+
+    pub(crate) fn caused_by(self, source: Arc<dyn Error + Send + Sync>) -> Self {
+        self.with(|inner| inner.source = Some(source))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+}
+
+impl Error for TaskError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl Debug for TaskError {
+    /// Shows the text too, for this is what `unwrap` prints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskError")
+            .field("kind", &self.kind())
+            .field("message", &format_args!("{self}"))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task '{}' {}", self.0.task, self.what_happened())?;
+        self.fmt_cause(f)?;
+        self.fmt_worker(f)?;
+        f.write_str(self.remedy())
+    }
+}
+
+impl TaskError {
+    fn what_happened(&self) -> &'static str {
+        match (self.kind(), self.0.side) {
+            (TaskErrorKind::Panicked, _) => "panicked",
+            (TaskErrorKind::WorkerDied, _) => "did not finish, as its worker died",
+            (TaskErrorKind::TimedOut, _) => "timed out",
+            (TaskErrorKind::Cancelled, _) => "was cancelled before it started",
+            (TaskErrorKind::Killed, _) => "was killed while it ran",
+            (TaskErrorKind::Encode, Side::Application) => {
+                "was not called, as its arguments could not be encoded"
+            }
+            (TaskErrorKind::Encode, Side::Worker) => "returned what the worker could not encode",
+            (TaskErrorKind::Decode, Side::Application) => {
+                "returned what the application could not decode"
+            }
+            (TaskErrorKind::Decode, Side::Worker) => {
+                "was not run, as the worker could not decode its arguments"
+            }
+            (TaskErrorKind::UnknownTask, _) => "is not known",
+            (TaskErrorKind::QueueFull, _) => "was not queued, as the queue is full",
+            (TaskErrorKind::ShutDown, _) => "was not run, as the executor is shut down",
+            (TaskErrorKind::PoolBroken, _) => "did not finish, as the executor is broken",
+        }
+    }
+
+    /// What is known of the cause: the panic, the detail, or else the source.
+    fn fmt_cause(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(location) = self.panic_location() {
+            write!(f, " at {}", Printable(location))?;
+        }
+        let texts = [self.panic_message(), self.0.detail.as_deref()];
+        for text in texts.into_iter().flatten() {
+            write!(f, ": {}", Printable(text))?;
+        }
+        match &self.0.source {
+            Some(source) if self.0.detail.is_none() => {
+                write!(f, ": {}", Printable(&source.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Which worker it was, and how it ended.
+    fn fmt_worker(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.worker {
+            Some(pid) => write!(f, " (worker {pid}")?,
+            None if self.0.status.is_some() => f.write_str(" (worker")?,
+            None => return Ok(()),
+        }
+        if let Some(signal) = self.signal() {
+            write!(f, " was killed by signal {signal}")?;
+            if let Some(name) = signal_name(signal) {
+                write!(f, " ({name})")?;
+            }
+        } else if let Some(code) = self.exit_code() {
+            write!(f, " exited with status {code} during the call")?;
+        } else if self.kind() == TaskErrorKind::WorkerDied {
+            f.write_str(", it is not known how it ended")?;
+        }
+        f.write_str(")")
+    }
+
+    /// What to do about it, where that is not plain.
+    fn remedy(&self) -> &'static str {
+        match self.kind() {
+            TaskErrorKind::WorkerDied
+                if self.signal() == Some(libc::SIGKILL) && self.0.detail.is_none() =>
+            {
+                "; nobody here sent that signal: it was the kernel, for want of memory, or another \
+                 process"
+            }
+            TaskErrorKind::Encode => {
+                "; pass a type that serde can write, with no value that it refuses"
+            }
+            TaskErrorKind::Decode => {
+                "; make its type's Serialize and Deserialize match, also where serde buffers \
+                 (untagged, flatten, tag)"
+            }
+            TaskErrorKind::UnknownTask => {
+                "; mark the function with #[task], and if it is in a crate that nothing else \
+                 names, write `use that_crate as _;` so that it is linked"
+            }
+            TaskErrorKind::QueueFull => {
+                "; wait for earlier calls, set a higher queue_limit, or use try_submit"
+            }
+            TaskErrorKind::ShutDown => "; make calls before it is closed, or build another",
+            _ => "",
+        }
+    }
+}
+
+/// Text from elsewhere, with nothing in it that could rewrite a terminal or forge a line of a log.
+struct Printable<'a>(&'a str);
+
+impl Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|char| {
+            if char.is_control() {
+                write!(f, "{}", char.escape_default())
+            } else {
+                f.write_char(char)
+            }
+        })
+    }
+}
+
+macro_rules! names {
+    ($number:ident: $($name:ident)*) => {
+        match $number {
+            $(libc::$name => Some(stringify!($name)),)*
+            _ => None,
+        }
+    };
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    names!(signal:
+        SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV SIGUSR2
+        SIGPIPE SIGALRM SIGTERM SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG
+        SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! The texts and traits of `TaskError`.
+
+use super::*;
+use TaskErrorKind as Kind;
+
+fn error(kind: Kind) -> TaskError {
+    TaskError::new(kind, "thumbs::resize")
+}
+
+fn report(message: &str) -> PanicReport {
+    PanicReport {
+        message: message.to_owned(),
+        location: Some("src/main.rs:12:5".to_owned()),
+        backtrace: Some("0: resize".to_owned()),
+    }
+}
+
+#[track_caller]
+fn says(error: &TaskError, text: &str) {
+    assert_eq!(error.to_string(), text);
+}
+
+#[test]
+fn is_one_pointer_and_travels() {
+    fn travels<T: Error + Clone + Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
+    travels::<TaskError>();
+    assert_eq!(size_of::<TaskError>(), size_of::<usize>());
+    assert_eq!(size_of::<Option<TaskError>>(), size_of::<usize>());
+    assert_eq!(size_of::<Result<(), TaskError>>(), size_of::<usize>());
+}
+
+#[test]
+fn panics() {
+    let panicked = error(Kind::Panicked)
+        .panicked(report("empty image"))
+        .worker(4711);
+    says(
+        &panicked,
+        "task 'thumbs::resize' panicked at src/main.rs:12:5: empty image (worker 4711)",
+    );
+    assert_eq!(panicked.kind(), Kind::Panicked);
+    assert_eq!(panicked.task(), "thumbs::resize");
+    assert_eq!(panicked.worker_pid(), Some(4711));
+    assert_eq!(panicked.panic_message(), Some("empty image"));
+    assert_eq!(panicked.panic_location(), Some("src/main.rs:12:5"));
+    assert_eq!(panicked.backtrace(), Some("0: resize"));
+    assert_eq!((panicked.signal(), panicked.exit_code()), (None, None));
+
+    let aborted = panicked.status(libc::SIGABRT);
+    assert_eq!(aborted.signal(), Some(6));
+    says(
+        &aborted,
+        "task 'thumbs::resize' panicked at src/main.rs:12:5: empty image \
+         (worker 4711 was killed by signal 6 (SIGABRT))",
+    );
+}
+
+#[test]
+fn texts_from_workers_cannot_forge_lines() {
+    let forged = error(Kind::Panicked).panicked(report("a\nb\x1b[2J\u{9b}ä"));
+    says(
+        &forged,
+        "task 'thumbs::resize' panicked at src/main.rs:12:5: a\\nb\\u{1b}[2J\\u{9b}ä",
+    );
+    assert_eq!(forged.panic_message(), Some("a\nb\x1b[2J\u{9b}ä"));
+}
+
+#[test]
+fn deaths() {
+    let died = error(Kind::WorkerDied).worker(4711);
+    says(
+        &died,
+        "task 'thumbs::resize' did not finish, as its worker died \
+         (worker 4711, it is not known how it ended)",
+    );
+    let segfault = died.clone().status(libc::SIGSEGV | 0x80); // with a core dump
+    assert_eq!((segfault.signal(), segfault.exit_code()), (Some(11), None));
+    says(
+        &segfault,
+        "task 'thumbs::resize' did not finish, as its worker died \
+         (worker 4711 was killed by signal 11 (SIGSEGV))",
+    );
+    let killed = died.clone().status(libc::SIGKILL).to_string();
+    assert!(
+        killed.contains("signal 9 (SIGKILL)); nobody here sent"),
+        "{killed}"
+    );
+    let exited = died.clone().status(3 << 8);
+    assert_eq!((exited.signal(), exited.exit_code()), (None, Some(3)));
+    says(
+        &exited,
+        "task 'thumbs::resize' did not finish, as its worker died \
+         (worker 4711 exited with status 3 during the call)",
+    );
+    let real_time = died.status(libc::SIGRTMIN()).to_string();
+    assert!(
+        real_time.ends_with("(worker 4711 was killed by signal 34)"),
+        "{real_time}"
+    );
+}
+
+#[test]
+fn stops() {
+    says(
+        &error(Kind::TimedOut).detail("2s were allowed").worker(4711),
+        "task 'thumbs::resize' timed out: 2s were allowed (worker 4711)",
+    );
+    says(
+        &error(Kind::Cancelled),
+        "task 'thumbs::resize' was cancelled before it started",
+    );
+    says(
+        &error(Kind::Killed).detail("by Executor::kill").worker(4711),
+        "task 'thumbs::resize' was killed while it ran: by Executor::kill (worker 4711)",
+    );
+}
+
+#[test]
+fn values_that_cannot_cross_name_side_and_remedy() {
+    for (kind, side, text) in [
+        (
+            Kind::Encode,
+            Side::Application,
+            "its arguments could not be encoded: why",
+        ),
+        (
+            Kind::Encode,
+            Side::Worker,
+            "what the worker could not encode: why",
+        ),
+        (
+            Kind::Decode,
+            Side::Application,
+            "what the application could not decode: why",
+        ),
+        (
+            Kind::Decode,
+            Side::Worker,
+            "the worker could not decode its arguments: why",
+        ),
+    ] {
+        let text_of = error(kind).side(side).detail("why").to_string();
+        assert!(text_of.contains(text), "{text_of}");
+        assert!(text_of.contains("; "), "{text_of}");
+    }
+}
+
+#[test]
+fn calls_that_are_not_taken_say_what_to_do() {
+    let unknown = error(Kind::UnknownTask)
+        .detail("known are a, b")
+        .to_string();
+    assert!(unknown.starts_with("task 'thumbs::resize' is not known: known are a, b; mark"));
+    let full = error(Kind::QueueFull).detail("100 calls").to_string();
+    assert!(
+        full.contains("the queue is full: 100 calls; wait"),
+        "{full}"
+    );
+    let closed = error(Kind::ShutDown).to_string();
+    assert!(
+        closed.contains("executor is shut down; make calls before"),
+        "{closed}"
+    );
+}
+
+#[test]
+fn a_broken_executor_says_why() {
+    let source = Arc::new(std::io::Error::other("no\nmemory"));
+    let broken = error(Kind::PoolBroken).caused_by(source);
+    says(
+        &broken,
+        "task 'thumbs::resize' did not finish, as the executor is broken: no\\nmemory",
+    );
+    assert_eq!(Error::source(&broken).unwrap().to_string(), "no\nmemory");
+    let text = format!("{:?}", broken.detail("the initializer failed 3 times"));
+    assert_eq!(
+        text,
+        "TaskError { kind: PoolBroken, message: task 'thumbs::resize' did not finish, as the \
+         executor is broken: the initializer failed 3 times, .. }",
+    );
+}
