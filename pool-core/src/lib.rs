@@ -1,1 +1,4 @@
 //! A process pool.
+
+mod fork_server;
+mod sys;

@@ -1,0 +1,49 @@
+//! System calls, each as a small safe function.
+//!
+//! All that is unsafe about processes, signals, sockets and descriptors is here, so that the
+//! layers above handle `OwnedFd`, `BorrowedFd` and `io::Result` alone. Every descriptor is
+//! close-on-exec from birth.
+
+mod fd;
+mod init_array;
+mod proc;
+mod process;
+mod signal;
+mod socket;
+
+pub use fd::{
+    Readiness, Waited, above_stdio, inherited, keep_on_exec, memfd, null_stdin, poll, seal,
+    write_sealed,
+};
+pub use init_array::Remaining;
+pub(crate) use init_array::{hook_address, is_privileged, unset_variable};
+pub use proc::{children, thread_names};
+pub use process::{
+    Fork, Image, Reaped, die_with_parent, exit, fork, kill, kill_child, leave_core_dumps,
+    name_process, new_session, pidfd_of, reap, reap_any, subreaper,
+};
+pub use signal::{BlockedSignals, child_signals, drain, ignore_broken_pipes, reset_signals};
+pub use socket::{
+    MAX_DESCRIPTORS, Message, end_of_sending, is_seqpacket, receive, receive_bytes, send,
+    socket_pair,
+};
+
+use std::io;
+
+/// The `-1` of system calls as an error.
+fn check<T: Copy + PartialEq + From<i8>>(result: T) -> io::Result<T> {
+    if result == T::from(-1) {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(result)
+}
+
+/// Calls until it was not a signal that ended the call.
+fn retry<T: Copy + PartialEq + From<i8>>(mut call: impl FnMut() -> T) -> io::Result<T> {
+    loop {
+        match check(call()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Placeholder until the tasks land.
+
+/// A task as registered.
+#[derive(Debug)]
+pub struct TaskEntry;
