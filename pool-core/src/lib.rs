@@ -1,6 +1,8 @@
 //! A process pool.
 
 mod error;
+mod fork_server;
+mod sys;
 mod task_error;
 
 pub use error::{Error, ErrorKind};

@@ -3,11 +3,14 @@
 mod any_error;
 pub mod channel;
 pub mod codec;
+pub mod entry;
+pub mod fork_server;
 pub mod protocol;
 pub mod registry;
 pub mod sys;
 pub mod task;
 mod task_entry;
+pub mod worker;
 
 pub use any_error::AnyError;
 pub use task::{Task, TaskRef, task_ref};

@@ -1,50 +1,49 @@
-//! Raw system calls.
-use std::ffi::CStr;
-use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+//! System calls, each as a small safe function.
+//!
+//! All that is unsafe about processes, signals, sockets and descriptors is here, so that the
+//! layers above handle `OwnedFd`, `BorrowedFd` and `io::Result` alone. Every descriptor is
+//! close-on-exec from birth.
 
-/// A memfd of `size` bytes that nobody can resize.
-pub fn sealed_memfd(name: &CStr, size: u64) -> io::Result<OwnedFd> {
-    // SAFETY: the name outlives the call.
-    let fd =
-        unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
-    if fd < 0 {
+mod fd;
+mod init_array;
+mod proc;
+mod process;
+mod signal;
+mod socket;
+
+pub use fd::{
+    Readiness, Waited, above_stdio, inherited, keep_on_exec, memfd, null_stdin, poll, seal,
+    write_sealed,
+};
+pub use init_array::Remaining;
+pub(crate) use init_array::{hook_address, is_privileged, unset_variable};
+pub use proc::{children, thread_names};
+pub use process::{
+    Fork, Image, Reaped, die_with_parent, exit, fork, kill, kill_child, leave_core_dumps,
+    name_process, new_session, pidfd_of, reap, reap_any, subreaper,
+};
+pub use signal::{BlockedSignals, child_signals, drain, ignore_broken_pipes, reset_signals};
+pub use socket::{
+    MAX_DESCRIPTORS, Message, end_of_sending, is_seqpacket, receive, receive_bytes, send,
+    socket_pair,
+};
+
+use std::io;
+
+/// The `-1` of system calls as an error.
+fn check<T: Copy + PartialEq + From<i8>>(result: T) -> io::Result<T> {
+    if result == T::from(-1) {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: fresh fd.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    // SAFETY: no memory.
-    if unsafe { libc::ftruncate(fd.as_raw_fd(), size as i64) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: no memory.
-    if unsafe {
-        libc::fcntl(
-            fd.as_raw_fd(),
-            libc::F_ADD_SEALS,
-            libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL,
-        )
-    } != 0
-    {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(fd)
+    Ok(result)
 }
 
-/// Sends a datagram, now or never.
-pub fn send_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
-    // SAFETY: the buffer outlives the call.
-    let n = unsafe {
-        libc::send(
-            fd.as_raw_fd(),
-            bytes.as_ptr().cast(),
-            bytes.len(),
-            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-        )
-    };
-    if n < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
+/// Calls until it was not a signal that ended the call.
+fn retry<T: Copy + PartialEq + From<i8>>(mut call: impl FnMut() -> T) -> io::Result<T> {
+    loop {
+        match check(call()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The memory that an application and one worker share, and sleeping on its words.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
@@ -87,7 +87,9 @@ impl Segment {
     ///
     /// If the memory or a descriptor for it cannot be had.
     pub fn create() -> io::Result<(Self, OwnedFd)> {
-        let memfd = sys::sealed_memfd(c"pool-rings", SIZE as u64)?;
+        let memfd = sys::memfd(c"pool-rings", SIZE as u64)?;
+        let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+        sys::seal(memfd.as_fd(), seals)?;
         let segment = Self::map(&memfd)?;
         Ok((segment, memfd))
     }

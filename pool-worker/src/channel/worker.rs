@@ -249,7 +249,7 @@ impl WorkerEnd {
         if bell & BELL_FUTEX == 0 {
             // A full socket means that the application has been rung already, and a closed one that
             // it is gone: both leave nothing to do here.
-            let _ = sys::send_now(self.control.as_fd(), &[0]);
+            let _ = sys::send(self.control.as_fd(), &[0], &[]);
         } else {
             header.doorbell.0.fetch_add(1, AcqRel);
             futex_wake(&header.doorbell.0);

@@ -1,0 +1,243 @@
+//! The application's side of its fork server: how one comes to be, is asked, and ends.
+
+use crate::sys::{self, Detached, DetachedFork, Readiness};
+use pool_worker::entry::{self, Role};
+use pool_worker::fork_server::{ServerStart, serve};
+use pool_worker::protocol::{Report, Request, Setup, StartMethod};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+#[cfg(test)]
+mod tests;
+
+/// How long a fork server may take to say that it is ready.
+const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a fork server may take to kill and reap its workers before it is killed itself.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// The most bytes of a report.
+const MAX_REPORT: usize = 16 * 1024;
+
+/// A fork server of this process. Dropping it ends it, and all its workers.
+#[derive(Debug)]
+pub(crate) struct ForkServer {
+    /// The process that launched it. In a forked copy of that process, this value is a copy too,
+    /// and must not end what belongs to the original.
+    owner: u32,
+    process: Detached,
+    socket: OwnedFd,
+}
+
+/// Why there is no fork server.
+#[derive(Debug)]
+pub(crate) enum LaunchError {
+    /// This process cannot have one; the text says why, and what to do.
+    Impossible(String),
+    /// A step failed.
+    Failed {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Impossible(reason) => f.write_str(reason),
+            Self::Failed { what, source } => write!(f, "cannot {what}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for LaunchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Impossible(_) => None,
+            Self::Failed { source, .. } => Some(source),
+        }
+    }
+}
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> LaunchError {
+    move |source| LaunchError::Failed { what, source }
+}
+
+impl ForkServer {
+    /// Starts a fork server, and waits until it is ready.
+    pub(crate) fn launch(setup: &Setup) -> Result<Self, LaunchError> {
+        let deadline = Instant::now() + READY_WITHIN;
+        let (ours, start) = prepare(setup).map_err(failed("prepare a fork server"))?;
+        let (process, socket) = match setup.start_method {
+            StartMethod::Fork => match sys::fork_detached() {
+                Ok(DetachedFork::Server) => {
+                    drop(ours);
+                    serve(start)
+                }
+                Ok(DetachedFork::Application(process)) => (process, ours),
+                Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                    return Err(LaunchError::Impossible(threads_forbid_fork()));
+                }
+                Err(error) => return Err(failed("fork a fork server")(error)),
+            },
+            _ => (execute(&start)?, ours),
+        };
+        drop(start);
+        let server = Self {
+            owner: std::process::id(),
+            process,
+            socket,
+        };
+        let ready = server.await_ready(deadline);
+        if ready.is_err() {
+            // What did not become a fork server would not heed the end of the socket either.
+            let _ = server.kill();
+        }
+        ready.map(|()| server)
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid
+    }
+
+    /// Readable once it is gone.
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.process.pidfd.as_fd()
+    }
+
+    /// Readable when there is something to [`receive`](Self::receive).
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Asks for a worker, or `WouldBlock` if it has not taken enough of what it was asked before.
+    pub(crate) fn request_fork(
+        &self,
+        worker: u64,
+        rings: BorrowedFd<'_>,
+        control: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        let request = rmp_serde::to_vec(&Request::Fork { worker }).map_err(io::Error::other)?;
+        sys::send(self.socket(), &request, &[rings, control])
+    }
+
+    /// Takes a report and its descriptor, or nothing if there is none now. `UnexpectedEof` means
+    /// that no more will come. A [`Report::Forked`] lacks its pidfd only if this process may not
+    /// open any more descriptors.
+    pub(crate) fn receive(&self) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
+        let mut buffer = [0; MAX_REPORT];
+        let mut message = match sys::receive(self.socket(), &mut buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            message => message?,
+        };
+        if message.length == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let report = rmp_serde::from_slice(&buffer[..message.length]);
+        let report = report.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        Ok(Some((report, message.descriptors.pop())))
+    }
+
+    /// Tells it to kill and reap all its workers and to end; returns at once.
+    pub(crate) fn finish(&self) {
+        // It fails only if the fork server is gone already.
+        let _ = sys::end_of_sending(self.socket());
+    }
+
+    /// Waits until it is gone; whether it is.
+    pub(crate) fn wait_gone(&self, timeout: Duration) -> io::Result<bool> {
+        let seen = sys::poll([(self.pidfd(), Readiness::Read)], Some(timeout))?;
+        if seen.any(0) {
+            // It is a child of this process if this one adopts orphans, as the first process of
+            // a container does.
+            sys::reap(self.pidfd());
+        }
+        Ok(seen.any(0))
+    }
+
+    /// Kills it. Its workers die with it, but what they had started does not: this is for a fork
+    /// server that does not [`finish`](Self::finish).
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        sys::kill(self.pidfd())
+    }
+
+    fn await_ready(&self, deadline: Instant) -> Result<(), LaunchError> {
+        loop {
+            match self.receive() {
+                Ok(Some((Report::Ready { .. }, _))) => return Ok(()),
+                Ok(Some((Report::Refused { reason }, _))) => {
+                    return Err(LaunchError::Impossible(reason));
+                }
+                Ok(None) => {}
+                Ok(Some(_)) | Err(_) => return Err(LaunchError::Impossible(not_ours("ended"))),
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let text = format!("did not answer within {} s", READY_WITHIN.as_secs());
+                return Err(LaunchError::Impossible(not_ours(&text)));
+            }
+            sys::poll([(self.socket(), Readiness::Read)], Some(left))
+                .map_err(failed("wait for the fork server"))?;
+        }
+    }
+}
+
+impl Drop for ForkServer {
+    fn drop(&mut self) {
+        if self.owner != std::process::id() {
+            return;
+        }
+        self.finish();
+        if !self.wait_gone(GONE_WITHIN).unwrap_or(false) && self.kill().is_ok() {
+            let _ = self.wait_gone(GONE_WITHIN);
+        }
+    }
+}
+
+/// The application's end of a new socket, and what the fork server begins with.
+fn prepare(setup: &Setup) -> io::Result<(OwnedFd, ServerStart)> {
+    let (ours, socket) = sys::socket_pair()?;
+    let setup = rmp_serde::to_vec(setup).map_err(io::Error::other)?;
+    let start = ServerStart {
+        socket: sys::above_stdio(socket)?,
+        setup: sys::above_stdio(sys::write_sealed(c"pool-setup", &setup)?)?,
+        application: sys::above_stdio(sys::pidfd_of(std::process::id())?)?,
+    };
+    Ok((sys::above_stdio(ours)?, start))
+}
+
+/// Executes this process's own program as a fork server.
+fn execute(start: &ServerStart) -> Result<Detached, LaunchError> {
+    entry::can_exec().map_err(LaunchError::Impossible)?;
+    let role = Role::Server {
+        socket: start.socket.as_fd(),
+        setup: start.setup.as_fd(),
+        application: start.application.as_fd(),
+    };
+    role.image()
+        .and_then(|image| sys::execute_detached(&image, &|| role.keep()))
+        .map_err(failed("execute the program as a fork server"))
+}
+
+fn threads_forbid_fork() -> String {
+    let names = sys::thread_names().unwrap_or_default();
+    format!(
+        "StartMethod::Fork needs a process with a single thread, and this one has {} ({}): build \
+         the executor before any thread is started, or use StartMethod::ForkServer",
+        names.len(),
+        names.join(", "),
+    )
+}
+
+fn not_ours(what: &str) -> String {
+    format!(
+        "the fork server, which is this program executed anew, {what} before it was ready: if \
+         the program's own `main` ran instead, something removed {} from its environment",
+        entry::MARKER,
+    )
+}

@@ -1,0 +1,301 @@
+//! What happens in a process before its `main`.
+//!
+//! A fork server is the application's own program, executed anew. It must never reach `main`, and
+//! `main` must need no cooperation. So the loader calls [`before_main`] in every process that
+//! this crate is linked into; nearly always it finds nothing to do. A *marker* in the environment
+//! tells it that the process is to be a fork server, or a worker: it names the role and the
+//! descriptors left open for it. It is heeded only if
+//!
+//! - its name ends with this crate's version, so both ends speak the same protocol,
+//! - the first descriptor is a Unix socket that keeps datagrams, the others are open too,
+//! - this code is part of the program itself, not of a library that the program loads,
+//! - the program has no rights that its caller lacks.
+//!
+//! It is taken out of the environment in any case, so that nothing below inherits it. A process
+//! that found one and did not heed it runs its `main`, but builds no executor: else each process
+//! might start another of its kind, without end.
+//!
+//! Other constructors may come after the hook, those that register tasks among them. So they are
+//! run from within the hook first.
+
+use crate::fork_server::{self, ServerStart};
+use crate::sys::{self, Image, Remaining};
+use crate::worker::{self, WorkerStart};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// The variable that carries the marker.
+pub const MARKER: &str = concat!("POOL_WORKER_", env!("CARGO_PKG_VERSION"));
+
+/// The exit code of a fork server or worker in which something panicked outside any task.
+const PANICKED: i32 = 101;
+
+/// What the hook did in this process, as one of the constants below.
+static HOOK: AtomicU8 = AtomicU8::new(NOT_RUN);
+const NOT_RUN: u8 = 0;
+const RAN: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// What a process is to be instead of running its `main`; this is the marker's content.
+#[derive(Debug)]
+pub enum Role<Fd> {
+    /// A fork server.
+    Server {
+        /// Its end of the socket between application and fork server.
+        socket: Fd,
+        /// The sealed [`Setup`].
+        setup: Fd,
+        /// The application's pidfd.
+        application: Fd,
+    },
+    /// A worker of a fork server that has each worker execute the program.
+    Worker {
+        /// Its end of the control socket.
+        control: Fd,
+        /// The memory of its rings.
+        rings: Fd,
+        /// The sealed [`Setup`].
+        setup: Fd,
+        /// The pid of the fork server.
+        parent: u32,
+    },
+}
+
+impl Role<BorrowedFd<'_>> {
+    /// The program of this very process, to be executed in this role: the same file even if
+    /// another has taken its place on disk, with the same environment. The caller has the
+    /// descriptors [kept open](Self::keep).
+    pub fn image(&self) -> io::Result<Image> {
+        let own = |variable: &(OsString, OsString)| variable.0 != MARKER;
+        let mut environment = std::env::vars_os()
+            .filter(own)
+            .map(|(name, value)| assignment(&name, &value))
+            .collect::<io::Result<Vec<_>>>()?;
+        environment.push(assignment(OsStr::new(MARKER), OsStr::new(&self.marker()))?);
+        let arguments = vec![own_name()?];
+        Ok(Image::new(c"/proc/self/exe".into(), arguments, environment))
+    }
+
+    /// Lets the role's descriptors live on across `execve`. Async-signal-safe.
+    pub fn keep(&self) -> io::Result<()> {
+        self.descriptors()
+            .into_iter()
+            .try_for_each(sys::keep_on_exec)
+    }
+
+    fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
+        match *self {
+            Self::Server {
+                socket,
+                setup,
+                application,
+            } => [socket, setup, application],
+            Self::Worker {
+                control,
+                rings,
+                setup,
+                ..
+            } => [control, rings, setup],
+        }
+    }
+
+    fn marker(&self) -> String {
+        let [a, b, c] = self.descriptors().map(|fd| fd.as_raw_fd());
+        match self {
+            Self::Server { .. } => format!("server {a} {b} {c}"),
+            Self::Worker { parent, .. } => format!("worker {a} {b} {c} {parent}"),
+        }
+    }
+}
+
+impl Role<OwnedFd> {
+    /// The role that a marker names, if it may be heeded.
+    fn from_marker(marker: &str) -> Option<Self> {
+        let mut words = marker.split(' ');
+        let role = words.next()?;
+        let numbers: Vec<i32> = words.map_while(|word| word.parse().ok()).collect();
+        let &[a, b, c, ..] = numbers.as_slice() else {
+            return None;
+        };
+        // One descriptor named twice would be owned twice.
+        let distinct = a != b && b != c && a != c;
+        if !distinct || !sys::is_seqpacket(a) || unfit().is_some() {
+            return None;
+        }
+        let [a, b, c] = [a, b, c].map(|number| sys::inherited(number).ok());
+        match (role, numbers.get(3)) {
+            ("server", None) => Some(Self::Server {
+                socket: a?,
+                setup: b?,
+                application: c?,
+            }),
+            ("worker", Some(&parent)) => Some(Self::Worker {
+                control: a?,
+                rings: b?,
+                setup: c?,
+                parent: parent.try_into().ok()?,
+            }),
+            _ => None,
+        }
+    }
+
+    fn play(self) -> ! {
+        match self {
+            Self::Server {
+                socket,
+                setup,
+                application,
+            } => fork_server::serve(ServerStart {
+                socket,
+                setup,
+                application,
+            }),
+            Self::Worker {
+                control,
+                rings,
+                setup,
+                parent,
+            } => {
+                let prepared = fork_server::prepare_worker(parent);
+                let read = prepared.and_then(|()| fork_server::read_setup(&setup));
+                drop(setup);
+                match read {
+                    Ok(setup) => worker::run(WorkerStart {
+                        rings,
+                        control,
+                        tasks: fork_server::resolve_all(setup.tasks),
+                    }),
+                    Err(_) => sys::exit(fork_server::UNABLE),
+                }
+            }
+        }
+    }
+}
+
+/// Called by the loader before `main`; returns only if the process is to run its `main`.
+pub(crate) fn before_main(remaining: &Remaining) {
+    HOOK.store(RAN, Ordering::Relaxed);
+    let Some(marker) = std::env::var_os(MARKER) else {
+        return;
+    };
+    sys::unset_variable(OsStr::new(MARKER));
+    match marker.to_str().and_then(Role::from_marker) {
+        None => HOOK.store(REFUSED, Ordering::Relaxed),
+        Some(role) => {
+            // The loader is not Rust: no panic may reach it.
+            let play = || {
+                remaining.run();
+                role.play()
+            };
+            if panic::catch_unwind(AssertUnwindSafe(play)).is_err() {
+                sys::exit(PANICKED);
+            }
+        }
+    }
+}
+
+/// Whether this process may execute its own program as a fork server, else why not and what to do.
+///
+/// # Errors
+///
+/// Fails where the hook would not run, or not be heeded, in the new process, whose own `main`
+/// would then run instead.
+pub fn can_exec() -> Result<(), String> {
+    match HOOK.load(Ordering::Relaxed) {
+        NOT_RUN => Err(
+            "nothing ran pool-worker's constructor before `main`, so a fork server would run the \
+             program's `main` instead: link the program with the C runtime's start-up code, which \
+             runs `.init_array`"
+                .into(),
+        ),
+        REFUSED => Err(format!(
+            "this process was itself told to be a fork server, by {MARKER} in its environment, \
+             and could not: take the variable out of the environment"
+        )),
+        _ => {
+            static UNFIT: OnceLock<Option<String>> = OnceLock::new();
+            UNFIT.get_or_init(unfit).clone().map_or(Ok(()), Err)
+        }
+    }
+}
+
+/// Why this program cannot be executed as a fork server, if so.
+fn unfit() -> Option<String> {
+    if sys::is_privileged() {
+        return Some(
+            "the program is set-user-ID, set-group-ID or has file capabilities, and takes no \
+             orders from its environment: give the rights to the one who starts it instead"
+                .into(),
+        );
+    }
+    let program = match fs::read_link("/proc/self/exe") {
+        Ok(program) => program.into_os_string(),
+        Err(error) => return Some(format!("cannot read /proc/self/exe ({error}): mount /proc")),
+    };
+    match own_file() {
+        Err(error) => Some(format!(
+            "cannot read /proc/self/maps ({error}): mount /proc"
+        )),
+        Ok(file) if file.as_bytes() == as_in_maps(&program) => None,
+        Ok(file) => Some(format!(
+            "pool-worker is in {}, yet the program is {}, which knows nothing of it: start a \
+             program that contains your tasks itself, not as a plugin, as an extension of an \
+             interpreter, or by naming it to the dynamic loader",
+            file.display(),
+            program.display(),
+        )),
+    }
+}
+
+/// The file that this code was mapped from, as `/proc/self/maps` writes it.
+fn own_file() -> io::Result<OsString> {
+    let own = sys::hook_address();
+    fs::read("/proc/self/maps")?
+        .split(|&byte| byte == b'\n')
+        .find_map(|line| file_at(line, own))
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// The file in one line of `/proc/self/maps`, if the line is about `address`.
+fn file_at(line: &[u8], address: usize) -> Option<OsString> {
+    // start-end permissions offset device inode file
+    let mut fields = line.splitn(6, |&byte| byte == b' ');
+    let (start, end) = str::from_utf8(fields.next()?).ok()?.split_once('-')?;
+    let start = usize::from_str_radix(start, 16).ok()?;
+    let end = usize::from_str_radix(end, 16).ok()?;
+    let file = fields.nth(4)?.trim_ascii_start();
+    (start..end)
+        .contains(&address)
+        .then(|| OsStr::from_bytes(file).to_owned())
+}
+
+/// A path as `/proc/self/maps` writes it: with its newlines escaped.
+fn as_in_maps(path: &OsStr) -> Vec<u8> {
+    path.as_bytes()
+        .iter()
+        .flat_map(|byte| match byte {
+            b'\n' => b"\\012".as_slice(),
+            byte => std::slice::from_ref(byte),
+        })
+        .copied()
+        .collect()
+}
+
+fn assignment(name: &OsStr, value: &OsStr) -> io::Result<CString> {
+    let text = [name.as_bytes(), b"=", value.as_bytes()].concat();
+    CString::new(text).map_err(io::Error::other)
+}
+
+/// The name under which this process was started. `std::env::args` does not know it before
+/// `main` with every C library.
+fn own_name() -> io::Result<CString> {
+    let line = fs::read("/proc/self/cmdline")?;
+    let name = line.split(|&byte| byte == 0).next().unwrap_or_default();
+    CString::new(name).map_err(io::Error::other)
+}

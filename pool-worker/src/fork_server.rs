@@ -1,0 +1,373 @@
+//! The fork server: a process with a single thread that forks workers when asked, and reaps them.
+//!
+//! It waits for three things: the socket to the application, the application's death, the death
+//! of children. What it may own is bounded: it takes no further request before its reports have
+//! gone, so at most one report for each living worker, and two more, are ever kept back.
+//!
+//! It is a subreaper, and so is each worker. What a worker started is thus reparented to that
+//! worker while it lives, and to the fork server when it has died. Hence a child of the fork
+//! server that is no worker of its own is what a dead worker left behind: it is killed. Its death
+//! may bring up its own children, and is looked at in the same way, until none is left.
+//!
+//! It ends when the application closes the socket or dies, with all that it has forked.
+
+use crate::entry::Role;
+use crate::protocol::{Report, Request, Setup, StartMethod};
+use crate::registry::registry;
+use crate::sys::{self, Fork, Message, Readiness, Reaped};
+use crate::worker::{self, Resolved, WorkerStart};
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+/// The exit code of a fork server or worker that could not set itself up.
+pub(crate) const UNABLE: i32 = 102;
+
+/// The most bytes of a request.
+const MAX_REQUEST: usize = 256;
+
+/// The most characters of a reason why the fork server refuses to serve, so that it fits into a
+/// datagram.
+const MAX_REASON: usize = 2048;
+
+/// How long a thread that has ended may still be listed.
+const THREADS_END_WITHIN: Duration = Duration::from_millis(200);
+
+/// How often that is looked at.
+const THREADS_LOOKED_AT_EVERY: Duration = Duration::from_millis(1);
+
+/// What a fork server begins with.
+#[derive(Debug)]
+pub struct ServerStart {
+    /// Its end of the socket between application and fork server.
+    pub socket: OwnedFd,
+    /// The sealed [`Setup`].
+    pub setup: OwnedFd,
+    /// The application's pidfd.
+    pub application: OwnedFd,
+}
+
+/// Serves as the fork server that this process is, or as one of its workers; never returns.
+pub fn serve(start: ServerStart) -> ! {
+    match Server::new(start).map(Server::run) {
+        Ok(Fate::Ended) => sys::exit(0),
+        Ok(Fate::Worker(worker)) => worker.start(),
+        Err(_) => sys::exit(UNABLE),
+    }
+}
+
+/// Reads what the application wrote for its fork server.
+pub(crate) fn read_setup(setup: &OwnedFd) -> io::Result<Setup> {
+    let file = File::from(setup.try_clone()?);
+    let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    // The position of the file is shared with every other reader; it is left alone.
+    file.read_exact_at(&mut bytes, 0)?;
+    rmp_serde::from_slice(&bytes).map_err(io::Error::other)
+}
+
+/// Finds this program's tasks by the application's names. All constructors must have run.
+pub(crate) fn resolve_all(names: Vec<String>) -> Vec<Resolved> {
+    let known = registry();
+    let resolve = |name: String| Resolved {
+        entry: known.by_name(&name),
+        name,
+    };
+    names.into_iter().map(resolve).collect()
+}
+
+/// Makes this process a worker of the fork server `parent`.
+pub(crate) fn prepare_worker(parent: u32) -> io::Result<()> {
+    sys::die_with_parent(parent)?;
+    sys::subreaper()?;
+    sys::name_process(c"pool-worker")?;
+    sys::leave_core_dumps()?;
+    sys::reset_signals();
+    sys::ignore_broken_pipes();
+    Ok(())
+}
+
+/// How [`Server::run`] ended.
+enum Fate {
+    /// Nothing is left to do for the fork server.
+    Ended,
+    /// This process is a worker that was just forked.
+    Worker(NewWorker),
+}
+
+/// What a forked process needs to become a worker; nothing else of the fork server is left in it.
+struct NewWorker {
+    parent: u32,
+    rings: OwnedFd,
+    control: OwnedFd,
+    setup: OwnedFd,
+    start_method: StartMethod,
+    tasks: Vec<Resolved>,
+}
+
+impl NewWorker {
+    fn start(self) -> ! {
+        if prepare_worker(self.parent).is_err() {
+            sys::exit(UNABLE);
+        }
+        if self.start_method == StartMethod::Spawn {
+            self.execute();
+        }
+        drop(self.setup);
+        worker::run(WorkerStart {
+            rings: self.rings,
+            control: self.control,
+            tasks: self.tasks,
+        })
+    }
+
+    /// Goes on in a fresh image of the program, which the entry hook makes a worker again.
+    fn execute(&self) -> ! {
+        let role = Role::Worker {
+            control: self.control.as_fd(),
+            rings: self.rings.as_fd(),
+            setup: self.setup.as_fd(),
+            parent: self.parent,
+        };
+        if let Ok(image) = role.image()
+            && role.keep().is_ok()
+        {
+            image.execute();
+        }
+        sys::exit(UNABLE)
+    }
+}
+
+struct Server {
+    pid: u32,
+    socket: OwnedFd,
+    setup: OwnedFd,
+    application: OwnedFd,
+    /// Readable when a child has died.
+    deaths: OwnedFd,
+    start_method: StartMethod,
+    tasks: Vec<Resolved>,
+    /// The application's number of each living worker, by pid. A pid stays theirs until they are
+    /// reaped, and only this process, with its one thread, reaps them.
+    workers: HashMap<u32, u64>,
+    /// Reports that the socket had no room for.
+    outbox: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
+}
+
+/// Where [`Server`]'s three sources are in the answer of a poll.
+const SOCKET: usize = 0;
+const APPLICATION: usize = 1;
+const DEATHS: usize = 2;
+
+impl Server {
+    fn new(start: ServerStart) -> io::Result<Self> {
+        sys::name_process(c"pool-server")?;
+        sys::subreaper()?;
+        let setup = read_setup(&start.setup)?;
+        let mut server = Self {
+            pid: std::process::id(),
+            socket: start.socket,
+            setup: start.setup,
+            application: start.application,
+            deaths: sys::child_signals()?,
+            start_method: setup.start_method,
+            tasks: resolve_all(setup.tasks),
+            workers: HashMap::new(),
+            outbox: VecDeque::new(),
+        };
+        if let Some(reason) = obstacle()? {
+            server.report(&Report::Refused { reason }, None)?;
+            return Err(ErrorKind::ResourceBusy.into());
+        }
+        server.report(&Report::Ready { pid: server.pid }, None)?;
+        Ok(server)
+    }
+
+    fn run(mut self) -> Fate {
+        loop {
+            match self.turn() {
+                Ok(Turn::Next) => {}
+                Ok(Turn::Forked { rings, control }) => {
+                    return Fate::Worker(NewWorker {
+                        parent: self.pid,
+                        rings,
+                        control,
+                        setup: self.setup,
+                        start_method: self.start_method,
+                        tasks: self.tasks,
+                    });
+                }
+                // An error is one of the socket, or of the system: there is nobody to tell.
+                Ok(Turn::End) | Err(_) => {
+                    self.end();
+                    return Fate::Ended;
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self) -> io::Result<Turn> {
+        let readiness = if self.outbox.is_empty() {
+            Readiness::Read
+        } else {
+            Readiness::Write
+        };
+        let seen = sys::poll(
+            [
+                (self.socket.as_fd(), readiness),
+                (self.application.as_fd(), Readiness::Read),
+                (self.deaths.as_fd(), Readiness::Read),
+            ],
+            None,
+        )?;
+        if seen.any(APPLICATION) || seen.ended(SOCKET) {
+            return Ok(Turn::End);
+        }
+        if seen.any(DEATHS) {
+            // Before the children are looked at: a death in between is told of again.
+            sys::drain(self.deaths.as_fd());
+            self.reap()?;
+        }
+        if !self.outbox.is_empty() {
+            self.flush()?;
+        } else if seen.any(SOCKET) {
+            return self.serve_request();
+        }
+        Ok(Turn::Next)
+    }
+
+    fn serve_request(&mut self) -> io::Result<Turn> {
+        let mut buffer = [0; MAX_REQUEST];
+        let message = match sys::receive(self.socket.as_fd(), &mut buffer) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Turn::Next),
+            message => message?,
+        };
+        if message.length == 0 {
+            return Ok(Turn::End);
+        }
+        let request = rmp_serde::from_slice(&buffer[..message.length]);
+        let Request::Fork { worker } = request.map_err(io::Error::other)?;
+        let forked = rings_and_control(message).and_then(|(rings, control)| {
+            Ok(match self.fork(worker)? {
+                Fork::Child => Turn::Forked { rings, control },
+                Fork::Parent(_) => Turn::Next,
+            })
+        });
+        forked.or_else(|error| {
+            let errno = error.raw_os_error().unwrap_or(libc::EPROTO);
+            self.report(&Report::ForkFailed { worker, errno }, None)?;
+            Ok(Turn::Next)
+        })
+    }
+
+    fn fork(&mut self, worker: u64) -> io::Result<Fork> {
+        let fork = sys::fork()?;
+        if let Fork::Parent(pid) = fork {
+            match sys::pidfd_of(pid) {
+                Ok(pidfd) => {
+                    self.workers.insert(pid, worker);
+                    self.report(&Report::Forked { worker, pid }, Some(pidfd))?;
+                }
+                Err(error) => {
+                    sys::kill_child(pid)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(fork)
+    }
+
+    /// Reports each worker that has died, and kills what it left behind.
+    fn reap(&mut self) -> io::Result<()> {
+        while let Reaped::Child { pid, status } = sys::reap_any(false)? {
+            if let Some(worker) = self.workers.remove(&pid) {
+                self.report(&Report::Died { worker, status }, None)?;
+            }
+        }
+        self.kill_left_overs()
+    }
+
+    /// Kills each child that is no worker.
+    fn kill_left_overs(&self) -> io::Result<()> {
+        sys::children()?
+            .into_iter()
+            .filter(|pid| !self.workers.contains_key(pid))
+            .try_for_each(sys::kill_child)
+    }
+
+    /// Kills everything that was ever forked here, and waits until it is gone.
+    fn end(&mut self) {
+        self.workers.clear();
+        while self.kill_left_overs().is_ok()
+            && matches!(sys::reap_any(true), Ok(Reaped::Child { .. }))
+        {}
+    }
+
+    fn report(&mut self, report: &Report, pidfd: Option<OwnedFd>) -> io::Result<()> {
+        let bytes = rmp_serde::to_vec(report).map_err(io::Error::other)?;
+        self.outbox.push_back((bytes, pidfd));
+        self.flush()
+    }
+
+    /// Sends what the socket takes; never waits for the application.
+    fn flush(&mut self) -> io::Result<()> {
+        while let Some((bytes, pidfd)) = self.outbox.front() {
+            let pidfd = pidfd.as_ref().map(|pidfd| pidfd.as_fd());
+            match sys::send(self.socket.as_fd(), bytes, pidfd.as_slice()) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                sent => sent?,
+            }
+            self.outbox.pop_front();
+        }
+        Ok(())
+    }
+}
+
+/// What follows a look at the sources.
+enum Turn {
+    /// Another look.
+    Next,
+    /// This process is a worker now.
+    Forked { rings: OwnedFd, control: OwnedFd },
+    /// The end.
+    End,
+}
+
+fn rings_and_control(message: Message) -> io::Result<(OwnedFd, OwnedFd)> {
+    if message.lost_descriptors {
+        return Err(io::Error::from_raw_os_error(libc::EMFILE));
+    }
+    let descriptors = <[OwnedFd; 2]>::try_from(message.descriptors);
+    let [rings, control] = descriptors.map_err(|_| ErrorKind::InvalidData)?;
+    Ok((rings, control))
+}
+
+/// Why this process cannot be a fork server, if so.
+fn obstacle() -> io::Result<Option<String>> {
+    if let Err(error) = sys::children() {
+        return Ok(Some(format!(
+            "the fork server cannot list its children ({error}): mount /proc, and use a kernel \
+             with CONFIG_PROC_CHILDREN"
+        )));
+    }
+    let deadline = Instant::now() + THREADS_END_WITHIN;
+    loop {
+        let names = sys::thread_names()?;
+        if names.len() == 1 {
+            return Ok(None);
+        }
+        if Instant::now() >= deadline {
+            let reason = format!(
+                "the fork server has {} threads ({}), and forking beside them is unsafe: have \
+                 no constructor of a library start threads",
+                names.len(),
+                names.join(", "),
+            );
+            return Ok(Some(reason.chars().take(MAX_REASON).collect()));
+        }
+        std::thread::sleep(THREADS_LOOKED_AT_EVERY);
+    }
+}
