@@ -55,15 +55,9 @@ impl Error {
         )
     }
 
-    /// Two tasks are named `name`; `first` and `second` are where (`file:line:column`).
-    pub(crate) fn duplicate_task(name: &str, first: impl Display, second: impl Display) -> Self {
-        Self::new(
-            ErrorKind::DuplicateTask,
-            format!(
-                "two tasks are named '{name}': at {first} and at {second}; name one of them \
-                 otherwise with #[task(name = \"...\")]"
-            ),
-        )
+    /// Two tasks bear one name, as `duplicate` tells.
+    pub(crate) fn duplicate_task(duplicate: impl Display) -> Self {
+        Self::new(ErrorKind::DuplicateTask, duplicate.to_string())
     }
 
     /// Workers cannot be started from this process, for the reason `why`, which ends on what to
@@ -161,10 +155,9 @@ mod tests {
                 "invalid option workers: 0 workers could run nothing",
             ),
             (
-                Error::duplicate_task("a", "x.rs:1:1", "y.rs:2:2"),
+                Error::duplicate_task("two tasks are named 'a'"),
                 ErrorKind::DuplicateTask,
-                "two tasks are named 'a': at x.rs:1:1 and at y.rs:2:2; name one of them otherwise \
-                 with #[task(name = \"...\")]",
+                "two tasks are named 'a'",
             ),
             (
                 Error::not_startable("it was started by ld.so; start the program itself"),

@@ -12,14 +12,52 @@
 //! shares the application's table of descriptors, so that the fork server's pidfd lands there;
 //! the fork server has a copy.
 
+mod epoll;
 #[cfg(test)]
 pub(crate) mod fixture;
 
+pub(crate) use epoll::{Epoll, clear_event, event, signal_event};
 pub(crate) use pool_worker::sys::*;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// How many descriptors this process has open, and how many it may have.
+pub(crate) struct OpenFiles {
+    pub(crate) open: u64,
+    pub(crate) limit: u64,
+}
+
+pub(crate) fn open_files() -> io::Result<OpenFiles> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is ours to write for the whole call.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    let open = std::fs::read_dir("/proc/self/fd")?.count() as u64;
+    Ok(OpenFiles {
+        open,
+        limit: limit.rlim_cur,
+    })
+}
+
+/// The most bells that are taken out of a socket at a time.
+const MAX_BELLS: usize = 64;
+
+/// Takes the bells of a worker out of its control socket; `false` if it has closed its end.
+pub(crate) fn drain_bells(control: BorrowedFd<'_>) -> bool {
+    let mut bell = [0; 8];
+    for _ in 0..MAX_BELLS {
+        match receive_bytes(control, &mut bell) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+    true
+}
 
 /// The size of each stack for a process that borrows the application's memory, in units of 16
 /// bytes, which is the alignment.

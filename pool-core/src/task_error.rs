@@ -235,13 +235,11 @@ impl TaskError {
             None if self.0.status.is_some() => f.write_str(" (worker")?,
             None => return Ok(()),
         }
-        if let Some(signal) = self.signal() {
-            write!(f, " was killed by signal {signal}")?;
-            if let Some(name) = signal_name(signal) {
-                write!(f, " ({name})")?;
+        if let Some(status) = self.0.status {
+            write!(f, " {}", Ending(status))?;
+            if self.exit_code().is_some() {
+                f.write_str(" during the call")?;
             }
-        } else if let Some(code) = self.exit_code() {
-            write!(f, " exited with status {code} during the call")?;
         } else if self.kind() == TaskErrorKind::WorkerDied {
             f.write_str(", it is not known how it ended")?;
         }
@@ -264,16 +262,26 @@ impl TaskError {
                 "; make its type's Serialize and Deserialize match, also where serde buffers \
                  (untagged, flatten, tag)"
             }
-            TaskErrorKind::UnknownTask => {
-                "; mark the function with #[task], and if it is in a crate that nothing else \
-                 names, write `use that_crate as _;` so that it is linked"
-            }
             TaskErrorKind::QueueFull => {
                 "; wait for earlier calls, set a higher queue_limit, or use try_submit"
             }
             TaskErrorKind::ShutDown => "; make calls before it is closed, or build another",
             _ => "",
         }
+    }
+}
+
+/// How a process ended, from the status that `waitpid(2)` gave, in words.
+pub(crate) struct Ending(pub(crate) i32);
+
+impl Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !libc::WIFSIGNALED(self.0) {
+            return write!(f, "exited with status {}", libc::WEXITSTATUS(self.0));
+        }
+        let signal = libc::WTERMSIG(self.0);
+        write!(f, "was killed by signal {signal}")?;
+        signal_name(signal).map_or(Ok(()), |name| write!(f, " ({name})"))
     }
 }
 

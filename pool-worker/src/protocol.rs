@@ -117,3 +117,16 @@ pub struct PanicReport {
     /// The backtrace, where `RUST_BACKTRACE` asks for one.
     pub backtrace: Option<String>,
 }
+
+/// What kind of words a dying worker left.
+#[derive(Debug)]
+pub enum LastWordsKind {}
+
+impl LastWordsKind {
+    /// The task was panicking; the words are a [`PanicReport`].
+    pub const PANICKING: u32 = 1;
+    /// The task panicked, and panics abort in this program; the words are a [`PanicReport`].
+    pub const PANICKED_AND_ABORTED: u32 = 2;
+    /// The task's stack overflowed.
+    pub const STACK_OVERFLOW: u32 = 3;
+}

@@ -31,7 +31,7 @@ pub use socket::{
 use std::io;
 
 /// The `-1` of system calls as an error.
-fn check<T: Copy + PartialEq + From<i8>>(result: T) -> io::Result<T> {
+pub fn check<T: Copy + PartialEq + From<i8>>(result: T) -> io::Result<T> {
     if result == T::from(-1) {
         return Err(io::Error::last_os_error());
     }
@@ -39,7 +39,7 @@ fn check<T: Copy + PartialEq + From<i8>>(result: T) -> io::Result<T> {
 }
 
 /// Calls until it was not a signal that ended the call.
-fn retry<T: Copy + PartialEq + From<i8>>(mut call: impl FnMut() -> T) -> io::Result<T> {
+pub fn retry<T: Copy + PartialEq + From<i8>>(mut call: impl FnMut() -> T) -> io::Result<T> {
     loop {
         match check(call()) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

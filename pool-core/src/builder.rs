@@ -1,0 +1,182 @@
+//! How an executor is set up.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use pool_worker::Task;
+use pool_worker::protocol::{Setup, StartMethod};
+use pool_worker::registry::registry;
+
+use crate::driver::Pool;
+use crate::error::Error;
+use crate::executor::Executor;
+use crate::fork_server::{ForkServer, LaunchError};
+use crate::initializer::{InitOutput, Initializer};
+use crate::supervisor::{RestartLimit, Supervisor};
+use crate::sys;
+
+/// The most workers that an executor may have.
+const MAX_WORKERS: usize = 4096;
+/// Descriptors that an executor needs beside the two of each worker.
+const OTHER_DESCRIPTORS: u64 = 8;
+/// Descriptors that an executor needs for each worker.
+const DESCRIPTORS_PER_WORKER: u64 = 2;
+
+/// Settings of an [`Executor`] that is to be built.
+///
+/// ```
+/// use pool_core::Executor;
+///
+/// let executor = Executor::builder().workers(3).build()?;
+/// assert_eq!(executor.workers(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "an executor comes to be by build()"]
+pub struct ExecutorBuilder {
+    workers: Option<usize>,
+    start_method: StartMethod,
+    initializer: Option<Initializer>,
+    restart_limit: Option<RestartLimit>,
+}
+
+impl ExecutorBuilder {
+    /// How many workers; by default one for each core that this process may use, as
+    /// [`std::thread::available_parallelism`] tells. 0 is an error.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// How workers come to be; [`StartMethod::ForkServer`] by default.
+    pub fn start_method(mut self, start_method: StartMethod) -> Self {
+        self.start_method = start_method;
+        self
+    }
+
+    /// A task that runs once in each new worker, before any other, also in one that replaces a
+    /// worker that died. If it returns an `Err`, or panics, the executor is broken by that.
+    ///
+    /// ```
+    /// use pool_core::{Executor, task};
+    /// use std::sync::OnceLock;
+    ///
+    /// static GREETING: OnceLock<String> = OnceLock::new();
+    ///
+    /// #[task]
+    /// fn set_up(greeting: String) -> Result<(), String> {
+    ///     GREETING.set(greeting)
+    /// }
+    ///
+    /// #[task]
+    /// fn greet(name: String) -> Option<String> {
+    ///     Some(format!("{} {name}", GREETING.get()?))
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(2).initializer(set_up, "hello".to_string()).build()?;
+    /// assert_eq!(executor.submit(greet, "world".to_string()).result()?.unwrap(), "hello world");
+    /// assert!(GREETING.get().is_none(), "workers have statics of their own");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn initializer<F: Task<S>, S>(mut self, task: F, args: F::Args) -> Self
+    where
+        F::Output: InitOutput,
+    {
+        self.initializer = Some(Initializer::new(task, &args));
+        self
+    }
+
+    /// How many deaths of workers outside of any task (at start, in the initializer, idle) the
+    /// executor bears within a time; one more, and it is broken. A death in a task is that task's
+    /// affair and is not counted. By default 8 and 2 more for each worker, within 10 seconds.
+    pub fn restart_limit(mut self, deaths: u32, within: Duration) -> Self {
+        self.restart_limit = Some(RestartLimit { deaths, within });
+        self
+    }
+
+    /// Starts the executor: its fork server at once, its workers in the background.
+    ///
+    /// Environment, working directory, umask and limits of the workers are those that this process
+    /// has now.
+    ///
+    /// # Errors
+    ///
+    /// If an option has an impossible value, two tasks bear the same explicit name, the limit on
+    /// open files is too low, or processes cannot be started from here;
+    /// [`kind`](Error::kind) tells which.
+    pub fn build(self) -> Result<Executor, Error> {
+        let workers = self.checked_workers()?;
+        if let Err(duplicate) = registry().check() {
+            return Err(Error::duplicate_task(duplicate));
+        }
+        if let Some(initializer) = &self.initializer {
+            initializer.validate()?;
+        }
+        check_file_limit(workers)?;
+        let setup = Setup {
+            tasks: registry().names().iter().map(ToString::to_string).collect(),
+            start_method: self.start_method,
+        };
+        let server = ForkServer::launch(&setup).map_err(not_launched)?;
+        let pool = Pool::new(workers)
+            .map_err(|error| Error::io("make the event of an executor", error))?;
+        let pool = Arc::new(pool);
+        let restart_limit = self.restart_limit.unwrap_or(RestartLimit {
+            deaths: 8 + 2 * workers as u32,
+            within: Duration::from_secs(10),
+        });
+        let supervisor = Supervisor::new(
+            Arc::clone(&pool),
+            setup,
+            server,
+            self.initializer,
+            restart_limit,
+        )
+        .map_err(|error| Error::io("watch the fork server", error))?;
+        let thread = thread::Builder::new()
+            .name("pool-supervisor".into())
+            .spawn(move || supervisor.run())
+            .map_err(|error| Error::io("start the thread of an executor", error))?;
+        Ok(Executor::start(pool, thread))
+    }
+
+    fn checked_workers(&self) -> Result<usize, Error> {
+        let workers = match self.workers {
+            Some(workers) => workers,
+            None => thread::available_parallelism()
+                .map_err(|error| Error::io("tell the number of cores", error))?
+                .get(),
+        };
+        match workers {
+            0 => Err(Error::invalid_option(
+                "workers",
+                "0 workers could run nothing; ask for 1 or more",
+            )),
+            1..=MAX_WORKERS => Ok(workers),
+            _ => Err(Error::invalid_option(
+                "workers",
+                format!("{workers} are more than {MAX_WORKERS}, the most there can be"),
+            )),
+        }
+    }
+}
+
+/// Finds out now whether there will be descriptors enough.
+fn check_file_limit(workers: usize) -> Result<(), Error> {
+    let usage = sys::open_files().map_err(|error| Error::io("count the open files", error))?;
+    let needed = workers as u64 * DESCRIPTORS_PER_WORKER + OTHER_DESCRIPTORS;
+    let allowed = usage.limit.saturating_sub(usage.open);
+    if needed > allowed {
+        Err(Error::file_limit(needed, allowed))
+    } else {
+        Ok(())
+    }
+}
+
+fn not_launched(error: LaunchError) -> Error {
+    match error {
+        LaunchError::Failed { what, source } => Error::io(what, source),
+        LaunchError::Impossible(reason) => Error::fork_server(reason),
+    }
+}

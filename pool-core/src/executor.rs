@@ -1,0 +1,349 @@
+//! The executor: the handle that users hold.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use pool_worker::Task;
+use pool_worker::channel::Bytes;
+use pool_worker::codec::EncodeError;
+use pool_worker::registry::{TaskId, registry};
+use pool_worker::task::Encoder;
+
+use crate::builder::ExecutorBuilder;
+use crate::completion::{Completion, Outcome};
+use crate::driver::{Locked, Pool};
+use crate::error::Error;
+use crate::future::{TaskFuture, TaskHandle};
+use crate::map::Map;
+use crate::scheduler::{Call, Gate};
+use crate::task_error::{TaskError, TaskErrorKind};
+
+/// How long [`Executor::worker_pids`] waits for workers that are being started.
+const START_WITHIN: Duration = Duration::from_secs(2);
+/// The largest buffer that a thread keeps for encoding arguments, in bytes.
+const KEPT_BUFFER: usize = 64 * 1024;
+
+/// A pool of worker processes that runs tasks.
+///
+/// See the [crate's documentation](crate) for what a task is and what happens to one that crashes.
+/// It may be shared between threads, and sit in a `static`. Dropping it waits for what is pending
+/// ([`shutdown`](Self::shutdown)), but kills what runs ([`kill`](Self::kill)) if its thread panics.
+///
+/// ```
+/// use pool_core::{Executor, task};
+///
+/// #[task]
+/// fn add(a: u32, b: u32) -> u32 {
+///     a + b
+/// }
+///
+/// let executor = Executor::builder().workers(2).build()?;
+/// let sums: Vec<u32> = executor.map(add, (0..4).zip(10..)).collect::<Result<_, _>>()?;
+/// assert_eq!(sums, [10, 12, 14, 16]);
+/// assert_eq!(executor.submit(add, (1, 2)).result()?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Executor {
+    pool: Arc<Pool>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Executor {
+    /// An executor with one worker for each core that this process may use.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExecutorBuilder::build`].
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Sets an executor up otherwise.
+    pub fn builder() -> ExecutorBuilder {
+        ExecutorBuilder::default()
+    }
+
+    pub(crate) fn start(pool: Arc<Pool>, supervisor: JoinHandle<()>) -> Self {
+        Self {
+            pool,
+            supervisor: Mutex::new(Some(supervisor)),
+        }
+    }
+
+    /// Calls `task` with `args` on a worker. Never blocks; whatever fails is the future's error.
+    ///
+    /// `args` is the argument itself for a task with one parameter, `()` for none, and a tuple for
+    /// more. See [`TaskFuture`] for an example.
+    pub fn submit<F: Task<S>, S>(&self, task: F, args: F::Args) -> TaskFuture<F::Output> {
+        self.submit_ref(task, &args)
+    }
+
+    /// As [`submit`](Self::submit), with borrowed arguments: they are encoded, not cloned.
+    ///
+    /// ```
+    /// use pool_core::{Executor, task};
+    ///
+    /// #[task]
+    /// fn longest(words: Vec<String>) -> usize {
+    ///     words.iter().map(String::len).max().unwrap_or(0)
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).build()?;
+    /// let words = vec!["process".to_string(), "pool".to_string()];
+    /// assert_eq!(executor.submit_ref(longest, &words).result()?, 7);
+    /// assert_eq!(words.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn submit_ref<F: Task<S>, S>(&self, task: F, args: &F::Args) -> TaskFuture<F::Output> {
+        let (prepared, name) = prepare(task.entry(), task.encoder(), args);
+        let completion = match prepared {
+            Ok(call) => {
+                let completion = Arc::clone(&call.completion);
+                let mut locked = self.pool.lock();
+                match refusal(&locked, name) {
+                    None => {
+                        locked.submit(call);
+                        locked.turn();
+                    }
+                    Some(error) => {
+                        completion.fill(Outcome::Failed(error));
+                    }
+                }
+                completion
+            }
+            Err(error) => Arc::new(Completion::filled(Outcome::Failed(error))),
+        };
+        let handle = TaskHandle::new(completion, Arc::clone(&self.pool), name);
+        TaskFuture::new(handle, task.decoder())
+    }
+
+    /// Calls `task` once for each item of `inputs`, and gives the results in the order of inputs.
+    ///
+    /// Lazy as every iterator is, and bounded: see [`Map`].
+    pub fn map<F, S, I>(&self, task: F, inputs: I) -> Map<F::Output, I::IntoIter>
+    where
+        F: Task<S>,
+        I: IntoIterator<Item = F::Args>,
+    {
+        let (entry, encoder) = (task.entry(), task.encoder());
+        let prepare = Box::new(move |args: &F::Args| prepare(entry, encoder, args));
+        Map::new(
+            Arc::clone(&self.pool),
+            prepare,
+            task.decoder(),
+            inputs.into_iter(),
+        )
+    }
+
+    /// As [`map`](Self::map), over borrowed arguments: they are encoded, not cloned.
+    ///
+    /// ```
+    /// use pool_core::{Executor, task};
+    ///
+    /// #[task]
+    /// fn length(text: String) -> usize {
+    ///     text.len()
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).build()?;
+    /// let texts = ["a".to_string(), "bc".to_string()];
+    /// let lengths: Vec<usize> = executor.map_ref(length, &texts).collect::<Result<_, _>>()?;
+    /// assert_eq!(lengths, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn map_ref<'a, F, S, I>(&self, task: F, inputs: I) -> Map<F::Output, I::IntoIter>
+    where
+        F: Task<S>,
+        I: IntoIterator<Item = &'a F::Args>,
+    {
+        let (entry, encoder) = (task.entry(), task.encoder());
+        let prepare = Box::new(move |args: &&'a F::Args| prepare(entry, encoder, args));
+        Map::new(
+            Arc::clone(&self.pool),
+            prepare,
+            task.decoder(),
+            inputs.into_iter(),
+        )
+    }
+
+    /// Takes no new calls; returns at once. What was submitted is still run.
+    pub fn close(&self) {
+        let mut locked = self.pool.lock();
+        locked.close();
+        locked.turn();
+    }
+
+    /// Takes no new calls and waits for all that is pending, until no process is left.
+    ///
+    /// Called from a callback, it does not wait for that callback.
+    pub fn shutdown(&self) {
+        self.close();
+        self.wait_ended(None);
+    }
+
+    /// Takes no new calls, waits for what is pending at most for `timeout`, and then kills.
+    /// `true` if all was done in time.
+    pub fn shutdown_timeout(&self, timeout: Duration) -> bool {
+        self.close();
+        let in_time = self.wait_ended(Instant::now().checked_add(timeout));
+        if !in_time {
+            self.kill();
+        }
+        in_time
+    }
+
+    /// Takes no new calls, cancels what has not begun, and waits for what runs.
+    pub fn shutdown_now(&self) {
+        let mut locked = self.pool.lock();
+        locked.close();
+        locked.cancel_queued();
+        locked.turn();
+        drop(locked);
+        self.wait_ended(None);
+    }
+
+    /// Kills the workers and returns when they are gone. What has not begun is cancelled, what runs
+    /// yields [`Killed`](TaskErrorKind::Killed); results that have arrived count.
+    pub fn kill(&self) {
+        let mut locked = self.pool.lock();
+        locked.close();
+        locked.kill_all();
+        locked.turn();
+        drop(locked);
+        self.wait_ended(None);
+    }
+
+    /// How many workers this executor keeps.
+    pub fn workers(&self) -> usize {
+        self.pool.lock().slots()
+    }
+
+    /// The processes of the workers, as they are now. Waits for those that are being started.
+    pub fn worker_pids(&self) -> Vec<u32> {
+        let deadline = Instant::now() + START_WITHIN;
+        loop {
+            let mut locked = self.pool.lock();
+            let pids: Vec<u32> = locked.members().filter_map(|member| member.pid).collect();
+            let complete = pids.len() == locked.slots() || locked.has_ended() || locked.is_over();
+            if complete || Instant::now() > deadline {
+                return pids;
+            }
+            locked.turn();
+            drop(locked);
+            self.pool.await_worker(deadline);
+        }
+    }
+
+    /// Waits until no process of this executor is left, and ends its threads.
+    fn wait_ended(&self, deadline: Option<Instant>) -> bool {
+        if !self.pool.wait_ended(deadline) {
+            return false;
+        }
+        let supervisor = self
+            .supervisor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(supervisor) = supervisor {
+            // It has nothing left to do, and what panicked in it was reported.
+            let _ = supervisor.join();
+        }
+        self.pool.notifier().finish();
+        true
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.kill();
+        } else {
+            self.shutdown();
+        }
+    }
+}
+
+impl fmt::Debug for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let locked = self.pool.lock();
+        f.debug_struct("Executor")
+            .field("gate", locked.gate())
+            .field("workers", &locked.members().collect::<Vec<_>>())
+            .field("queued", &locked.queued())
+            .field("pending", &locked.outstanding())
+            .finish()
+    }
+}
+
+/// A call made ready to be submitted, or why it cannot be; and the task's name.
+pub(crate) type Prepared = (Result<Call, TaskError>, &'static str);
+
+/// Finds the task and encodes its arguments, outside of any lock: both run users' code.
+fn prepare<A>(task: Result<TaskId, &'static str>, encoder: Encoder<A>, args: &A) -> Prepared {
+    match task {
+        Ok(id) => {
+            let name = registry().name(id);
+            let arguments = encode(name, |out| encoder(args, out));
+            (arguments.map(|arguments| new_call(id, arguments)), name)
+        }
+        Err(type_name) => {
+            let detail = registry().unknown_text(type_name);
+            (
+                Err(TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail)),
+                type_name,
+            )
+        }
+    }
+}
+
+fn new_call(task: TaskId, arguments: Bytes) -> Call {
+    Call {
+        completion: Arc::default(),
+        arguments,
+        task,
+        moves: 0,
+        pinned: false,
+    }
+}
+
+/// Encodes into a buffer that the thread keeps, so that a small call needs no memory of its own.
+fn encode(
+    name: &'static str,
+    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+) -> Result<Bytes, TaskError> {
+    thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    // A Serialize implementation may submit calls itself: it then finds an empty buffer here.
+    let mut buffer = BUFFER.with(RefCell::take);
+    buffer.clear();
+    let encoded = catch_unwind(AssertUnwindSafe(|| encode(&mut buffer)));
+    let failed = |why: String| TaskError::new(TaskErrorKind::Encode, name).detail(why);
+    let result = match encoded {
+        Ok(Ok(())) if buffer.len() > KEPT_BUFFER => return Ok(Bytes::from_vec(buffer)),
+        Ok(Ok(())) => Ok(Bytes::from_slice(&buffer)),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(payload) => {
+            // Dropping it could panic once more.
+            std::mem::forget(payload);
+            Err(failed("its Serialize implementation panicked".into()))
+        }
+    };
+    if buffer.capacity() <= KEPT_BUFFER {
+        BUFFER.with(|kept| kept.replace(buffer));
+    }
+    result
+}
+
+/// Why the executor takes no calls, if it does not.
+pub(crate) fn refusal(locked: &Locked<'_>, task: &'static str) -> Option<TaskError> {
+    match locked.gate() {
+        Gate::Open => None,
+        Gate::Closed => Some(TaskError::new(TaskErrorKind::ShutDown, task)),
+        Gate::Broken(reason) => {
+            Some(TaskError::new(TaskErrorKind::PoolBroken, task).caused_by(Arc::clone(reason)))
+        }
+    }
+}

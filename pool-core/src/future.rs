@@ -1,0 +1,318 @@
+//! The future of a call.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use pool_worker::task::Decoder;
+
+use crate::completion::{Completion, Outcome, Place, Waiter};
+use crate::driver::{Locked, Pool};
+use crate::scheduler::Cancelled;
+use crate::task_error::{TaskError, TaskErrorKind};
+
+/// A call whose result is yet to come.
+///
+/// Its result can be waited for by a thread ([`result`](Self::result)), with a limit
+/// ([`result_timeout`](Self::result_timeout)), by `.await` in any async runtime, or be handed to a
+/// function ([`on_done`](Self::on_done)). Dropping it lets the task run on.
+///
+/// ```
+/// use pool_core::{Executor, task};
+///
+/// #[task]
+/// fn square(x: i64) -> i64 {
+///     x * x
+/// }
+///
+/// let executor = Executor::builder().workers(1).build()?;
+/// let future = executor.submit(square, 5);
+/// assert_eq!(future.result()?, 25);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a call runs without it, but its result and its errors are seen only through its future"]
+pub struct TaskFuture<R> {
+    pub(crate) call: TaskHandle,
+    decoder: Decoder<R>,
+    result: PhantomData<fn() -> R>,
+}
+
+/// A call that can be stopped, for when its future is awaited or was handed on.
+///
+/// ```
+/// use pool_core::{Executor, TaskErrorKind, task};
+///
+/// #[task]
+/// fn sleep(milliseconds: u64) {
+///     std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+/// }
+///
+/// let executor = Executor::builder().workers(1).build()?;
+/// let future = executor.submit(sleep, 60_000);
+/// let handle = future.handle();
+/// let waiter = std::thread::spawn(move || future.result());
+/// assert!(handle.kill());
+/// let error = waiter.join().unwrap().unwrap_err();
+/// assert!(matches!(error.kind(), TaskErrorKind::Killed | TaskErrorKind::Cancelled));
+/// assert!(handle.is_done());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct TaskHandle {
+    pub(crate) completion: Arc<Completion>,
+    pub(crate) pool: Arc<Pool>,
+    task: &'static str,
+}
+
+// What they share is behind locks that do not care for panics, and atomics.
+impl<R> UnwindSafe for TaskFuture<R> {}
+impl<R> RefUnwindSafe for TaskFuture<R> {}
+impl UnwindSafe for TaskHandle {}
+impl RefUnwindSafe for TaskHandle {}
+
+impl TaskHandle {
+    pub(crate) fn new(completion: Arc<Completion>, pool: Arc<Pool>, task: &'static str) -> Self {
+        Self {
+            completion,
+            pool,
+            task,
+        }
+    }
+
+    /// Takes the call back if it has not begun. `true` means that it will never start; its future
+    /// then yields [`Cancelled`](TaskErrorKind::Cancelled), also when asked again.
+    pub fn cancel(&self) -> bool {
+        let mut locked = self.pool.lock();
+        let cancelled = locked.cancel(&self.completion, self.task);
+        locked.turn();
+        drop(locked);
+        match cancelled {
+            Cancelled::Yes => true,
+            Cancelled::Running { .. } => false,
+            Cancelled::Done => self.is_cancelled(),
+        }
+    }
+
+    /// Takes the call back if it has not begun, else kills the worker that runs it; no other call
+    /// is harmed. `false` if the call is done.
+    ///
+    /// The future yields [`Killed`](TaskErrorKind::Killed) once the worker is gone, or `Cancelled`.
+    pub fn kill(&self) -> bool {
+        let mut locked = self.pool.lock();
+        let stopped = match locked.cancel(&self.completion, self.task) {
+            Cancelled::Yes => true,
+            Cancelled::Running { slot, seq } => locked.kill_running(slot, seq, &self.completion),
+            Cancelled::Done => false,
+        };
+        locked.turn();
+        stopped
+    }
+
+    /// Whether the call is done: returned, failed or cancelled.
+    pub fn is_done(&self) -> bool {
+        self.pool.poll(&self.completion)
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.is_done() && self.completion.failure() == Some(TaskErrorKind::Cancelled)
+    }
+
+    fn is_running(&self) -> bool {
+        !self.is_done() && self.has_begun(&mut self.pool.lock())
+    }
+
+    fn has_begun(&self, locked: &mut Locked<'_>) -> bool {
+        let Place::Worker { slot, seq } = self.completion.place() else {
+            return false;
+        };
+        locked
+            .member(slot)
+            .is_some_and(|member| member.is_running(seq, &self.completion))
+    }
+
+    fn state(&self) -> &'static str {
+        match self.completion.failure() {
+            _ if !self.completion.is_done() => "pending",
+            Some(TaskErrorKind::Cancelled) => "cancelled",
+            Some(_) => "failed",
+            None => "done",
+        }
+    }
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskHandle")
+            .field("task", &self.task)
+            .field("state", &self.state())
+            .finish()
+    }
+}
+
+impl<R> TaskFuture<R> {
+    pub(crate) fn new(call: TaskHandle, decoder: Decoder<R>) -> Self {
+        Self {
+            call,
+            decoder,
+            result: PhantomData,
+        }
+    }
+
+    /// Waits for the result.
+    pub fn result(self) -> Result<R, TaskError> {
+        self.wait();
+        self.take()
+    }
+
+    /// Waits for the result, at most for `timeout`; after that the future is given back.
+    ///
+    /// # Errors
+    ///
+    /// The future itself, if the call is not done by then.
+    pub fn result_timeout(self, timeout: Duration) -> Result<Result<R, TaskError>, Self> {
+        if self.wait_timeout(timeout) {
+            Ok(self.take())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// The result, if it is there; else the future is given back.
+    ///
+    /// # Errors
+    ///
+    /// The future itself, if the call is not done.
+    pub fn try_result(self) -> Result<Result<R, TaskError>, Self> {
+        if self.is_done() {
+            Ok(self.take())
+        } else {
+            Err(self)
+        }
+    }
+
+    /// Waits until the call is done.
+    pub fn wait(&self) {
+        self.call.pool.wait(&self.call.completion, None);
+    }
+
+    /// Waits until the call is done, at most for `timeout`; whether it is done.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.call
+            .pool
+            .wait(&self.call.completion, Instant::now().checked_add(timeout))
+    }
+
+    /// Whether the call is done: returned, failed or cancelled.
+    pub fn is_done(&self) -> bool {
+        self.call.is_done()
+    }
+
+    /// Whether a worker has begun the call and is not done with it.
+    pub fn is_running(&self) -> bool {
+        self.call.is_running()
+    }
+
+    /// Whether the call was cancelled before it began.
+    pub fn is_cancelled(&self) -> bool {
+        self.call.is_cancelled()
+    }
+
+    /// Takes the call back if it has not begun; see [`TaskHandle::cancel`].
+    pub fn cancel(&self) -> bool {
+        self.call.cancel()
+    }
+
+    /// Stops the call, running or not; see [`TaskHandle::kill`].
+    pub fn kill(&self) -> bool {
+        self.call.kill()
+    }
+
+    /// A handle to stop the call with, which outlives this future.
+    pub fn handle(&self) -> TaskHandle {
+        self.call.clone()
+    }
+
+    /// Runs `callback` with the result once it is there.
+    ///
+    /// The callbacks of an executor run one after another on a thread of their own. A panic in one
+    /// is reported by the panic hook and costs nothing else.
+    pub fn on_done(self, callback: impl FnOnce(Result<R, TaskError>) + Send + 'static)
+    where
+        R: 'static,
+    {
+        let TaskHandle {
+            completion, pool, ..
+        } = self.call.clone();
+        let run = Waiter::Callback(Box::new(move || callback(self.take())));
+        pool.register(&completion, run);
+    }
+
+    /// Decodes the outcome, which is there.
+    pub(crate) fn take(&self) -> Result<R, TaskError> {
+        decode(self.call.completion.take(), self.call.task, self.decoder)
+    }
+}
+
+/// What an outcome means, decoded by whoever waited for it.
+pub(crate) fn decode<R>(
+    outcome: Option<Outcome>,
+    task: &'static str,
+    decoder: Decoder<R>,
+) -> Result<R, TaskError> {
+    let undecodable = |why: String| TaskError::new(TaskErrorKind::Decode, task).detail(why);
+    match outcome {
+        Some(Outcome::Returned(output)) => {
+            match catch_unwind(AssertUnwindSafe(|| decoder(&output))) {
+                Ok(decoded) => decoded.map_err(|error| undecodable(error.to_string())),
+                Err(payload) => {
+                    // Dropping it could panic once more.
+                    std::mem::forget(payload);
+                    Err(undecodable(
+                        "its Deserialize implementation panicked".into(),
+                    ))
+                }
+            }
+        }
+        Some(Outcome::Failed(error)) => Err(error),
+        None => Err(undecodable("its result was taken before".into())),
+    }
+}
+
+impl<R> Future for TaskFuture<R> {
+    type Output = Result<R, TaskError>;
+
+    /// # Panics
+    ///
+    /// Never; polled again after it was ready, it yields an error of the kind `Decode`.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let TaskHandle {
+            completion, pool, ..
+        } = &self.call;
+        if !pool.poll(completion) {
+            let mut locked = pool.lock();
+            locked.forget(completion, |waiter| matches!(waiter, Waiter::Future(_)));
+            if locked
+                .wait(completion, Waiter::Future(context.waker().clone()))
+                .is_ok()
+            {
+                locked.turn();
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(self.take())
+    }
+}
+
+impl<R> fmt::Debug for TaskFuture<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskFuture")
+            .field("task", &self.call.task)
+            .field("state", &self.call.state())
+            .finish()
+    }
+}

@@ -1,0 +1,173 @@
+//! What runs once in each new worker.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use pool_worker::Task;
+use pool_worker::channel::Bytes;
+use pool_worker::registry::{TaskId, registry};
+
+use crate::completion::{Completion, Outcome, Waiter};
+use crate::driver::{Locked, Pool};
+use crate::error::Error;
+use crate::member::Member;
+use crate::scheduler::Call;
+use crate::supervisor::Breakdown;
+use crate::task_error::TaskErrorKind;
+
+/// What an initializer may return: nothing, or a `Result` whose error breaks the executor.
+#[diagnostic::on_unimplemented(
+    message = "an initializer returns `()` or `Result<(), E>`, not `{Self}`",
+    note = "the error `E` implements `Display`; its text tells why the executor is broken"
+)]
+pub trait InitOutput: sealed::InitOutput {}
+
+impl<T: sealed::InitOutput> InitOutput for T {}
+
+mod sealed {
+    pub trait InitOutput {
+        /// The error as text.
+        fn into_result(self) -> Result<(), String>;
+    }
+
+    impl InitOutput for () {
+        fn into_result(self) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    impl<E: std::fmt::Display> InitOutput for Result<(), E> {
+        fn into_result(self) -> Result<(), String> {
+            self.map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Reads what the initializer returned.
+type Check = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
+
+/// A call that every new worker gets before any other.
+#[derive(Clone)]
+pub(crate) struct Initializer {
+    task: Result<TaskId, &'static str>,
+    arguments: Result<Bytes, String>,
+    check: Arc<Check>,
+}
+
+impl fmt::Debug for Initializer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Initializer").field(&self.name()).finish()
+    }
+}
+
+impl Initializer {
+    pub(crate) fn new<F: Task<S>, S>(task: F, args: &F::Args) -> Self
+    where
+        F::Output: InitOutput,
+    {
+        let decoder = task.decoder();
+        let mut arguments = Vec::new();
+        let encoded = task.encode(args, &mut arguments);
+        Self {
+            task: task.entry(),
+            arguments: encoded
+                .map(|()| Bytes::from_vec(arguments))
+                .map_err(|error| error.to_string()),
+            check: Arc::new(move |output| {
+                let output = decoder(output)
+                    .map_err(|error| format!("what it returned cannot be decoded: {error}"))?;
+                sealed::InitOutput::into_result(output)
+            }),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        self.task
+            .map_or_else(|type_name| type_name, |task| registry().name(task))
+    }
+
+    /// Finds out what cannot work before any worker is started.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if let Err(type_name) = self.task {
+            return Err(Error::invalid_option(
+                "initializer",
+                registry().unknown_text(type_name),
+            ));
+        }
+        if let Err(error) = &self.arguments {
+            return Err(Error::invalid_option(
+                "initializer",
+                format!("its arguments cannot be encoded: {error}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes this the first call of a new worker, which is ready once it has returned.
+    pub(crate) fn place(
+        &self,
+        pool: &Arc<Pool>,
+        locked: &mut Locked<'_>,
+        slot: usize,
+        member: &mut Member,
+    ) {
+        let (Ok(task), Ok(arguments)) = (self.task, &self.arguments) else {
+            return;
+        };
+        let completion = Arc::new(Completion::default());
+        let report = {
+            let (pool, completion) = (Arc::clone(pool), Arc::clone(&completion));
+            let (this, number) = (self.clone(), member.number);
+            Waiter::Callback(Box::new(move || this.returned(&pool, &completion, number)))
+        };
+        // A fresh completion is not filled, so the waiter stays with it.
+        let _ = locked.wait(&completion, report);
+        let call = Call {
+            completion,
+            arguments: arguments.clone(),
+            task,
+            moves: 0,
+            pinned: true,
+        };
+        // The ring of a new worker is empty: there is room for a call, or for the start of one.
+        let _ = member.offer(slot, call);
+    }
+
+    /// The initializer of worker `number` has ended. Runs with the callbacks, as decoding and the
+    /// error's text are users' code.
+    fn returned(&self, pool: &Pool, completion: &Completion, number: u64) {
+        let result = match completion.take() {
+            Some(Outcome::Returned(output)) => catch_unwind(AssertUnwindSafe(|| {
+                (self.check)(&output)
+            }))
+            .unwrap_or_else(|_| Err("what it returned panicked while it was decoded".into())),
+            // The supervising thread has counted a death, and replaces the worker; the rest is the
+            // executor's own end.
+            Some(Outcome::Failed(error))
+                if matches!(
+                    error.kind(),
+                    TaskErrorKind::WorkerDied | TaskErrorKind::Killed | TaskErrorKind::PoolBroken
+                ) =>
+            {
+                return;
+            }
+            Some(Outcome::Failed(error)) => Err(error.to_string()),
+            None => return,
+        };
+        let mut locked = pool.lock();
+        match result {
+            Ok(()) => {
+                if let Some((_, member)) = locked.find(number) {
+                    member.ready = true;
+                }
+                locked.turn();
+            }
+            Err(text) => {
+                let reason = format!("the initializer '{}' failed: {text}", self.name());
+                locked.break_down(Arc::new(Breakdown(reason)));
+                locked.turn();
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! A worker as the scheduler knows it: its channel, its window of calls, its process.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use pool_worker::channel::{ApplicationEnd, Bytes, Doorbell, LastWords, Offer, Ticket, Violation};
+use pool_worker::protocol::Status;
+
+use crate::completion::{Completion, Place};
+use crate::scheduler::Call;
+use crate::sys;
+
+/// For how long a worker may look for calls before it sleeps, where there are cores to spare.
+const SPIN: Duration = Duration::from_micros(50);
+/// How long after its last answer a worker's pace says nothing about the call that it runs.
+const PACE_HOLDS: Duration = Duration::from_millis(1);
+/// The state of a bell of which nothing is known.
+const UNKNOWN_BELL: u32 = u32::MAX;
+
+/// A call that lies in the worker's ring, or runs.
+#[derive(Debug)]
+pub(crate) struct Placed {
+    pub(crate) call: Call,
+    ticket: Ticket,
+}
+
+/// A worker that is a member of the pool.
+pub(crate) struct Member {
+    /// The worker's number, never used twice in an executor.
+    pub(crate) number: u64,
+    /// Its process, once the fork server told.
+    pub(crate) pid: Option<u32>,
+    pidfd: Option<OwnedFd>,
+    /// The application's end of the control socket; closing it ends the worker.
+    pub(crate) control: OwnedFd,
+    link: ApplicationEnd,
+    /// The calls that were placed, in order; `None` for those that were taken back.
+    window: VecDeque<Option<Placed>>,
+    /// The number of the call at the window's front.
+    first_seq: u32,
+    /// How many calls of the window are still this worker's.
+    live: usize,
+    /// How many bytes of the last call's arguments were sent, while some are left to send.
+    streamed: Option<usize>,
+    /// The worker's initializer, if there is one, has returned.
+    pub(crate) ready: bool,
+    /// A thread waits for this worker and rings for itself.
+    attended: bool,
+    /// What the bell was armed with for the event loop, until it rang.
+    armed: u32,
+    /// Something was put into, or taken out of, the worker's rings since it was last woken.
+    touched: bool,
+    last_progress: Instant,
+    kill_requested: bool,
+    /// The worker broke the protocol in this way.
+    pub(crate) condemned: Option<&'static str>,
+    /// The worker is killed because somebody asked for the end of the call that it runs.
+    pub(crate) killed_on_request: bool,
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("number", &self.number)
+            .field("pid", &self.pid)
+            .field("calls", &self.live)
+            .field("ready", &self.ready)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Member {
+    pub(crate) fn new(number: u64, link: ApplicationEnd, control: OwnedFd, ready: bool) -> Self {
+        Self {
+            number,
+            pid: None,
+            pidfd: None,
+            control,
+            link,
+            window: VecDeque::new(),
+            first_seq: 0,
+            live: 0,
+            streamed: None,
+            ready,
+            attended: false,
+            armed: UNKNOWN_BELL,
+            touched: false,
+            last_progress: Instant::now(),
+            kill_requested: false,
+            condemned: None,
+            killed_on_request: false,
+        }
+    }
+
+    /// Notes the worker's process, now that it is forked.
+    pub(crate) fn forked(&mut self, pid: u32, pidfd: OwnedFd) {
+        self.pid = Some(pid);
+        self.pidfd = Some(pidfd);
+        if self.kill_requested {
+            self.kill();
+        }
+    }
+
+    pub(crate) fn pidfd(&self) -> Option<&OwnedFd> {
+        self.pidfd.as_ref()
+    }
+
+    /// Kills the worker's process; as soon as it exists, if it does not yet.
+    pub(crate) fn kill(&mut self) {
+        self.kill_requested = true;
+        if let Some(pidfd) = &self.pidfd {
+            // It can fail only if the process has ended.
+            let _ = sys::kill(pidfd.as_fd());
+        }
+    }
+
+    /// Ends a worker that broke the protocol.
+    pub(crate) fn condemn(&mut self, violation: &'static str) {
+        self.condemned = Some(violation);
+        self.kill();
+    }
+
+    /// How many calls it has before it.
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.live == 0
+    }
+
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.streamed.is_some()
+    }
+
+    pub(crate) fn takes_calls(&self) -> bool {
+        self.ready && !self.kill_requested && self.streamed.is_none()
+    }
+
+    pub(crate) fn pace(&self) -> Option<Duration> {
+        self.link.pace()
+    }
+
+    pub(crate) fn calls_left(&self) -> u64 {
+        self.link.calls_left()
+    }
+
+    pub(crate) fn allow_spinning(&self) {
+        self.link.allow_spinning(SPIN.as_micros() as u32);
+    }
+
+    /// How much work it has before it, where that can be told.
+    pub(crate) fn work_left(&self) -> Option<Duration> {
+        let pace = self
+            .pace()
+            .filter(|_| self.last_progress.elapsed() < PACE_HOLDS)?;
+        Some(pace.saturating_mul(u32::try_from(self.live).unwrap_or(u32::MAX)))
+    }
+
+    /// Places a call in the worker's ring; gives it back if there is no room for it.
+    pub(crate) fn offer(&mut self, slot: usize, call: Call) -> Result<(), Call> {
+        let seq = self.first_seq.wrapping_add(self.window.len() as u32);
+        let ticket = match self.link.offer(call.task.to_raw(), seq, &call.arguments) {
+            Offer::Placed(ticket) => ticket,
+            Offer::Begun(ticket, sent) => {
+                self.streamed = Some(sent);
+                ticket
+            }
+            Offer::Full => return Err(call),
+        };
+        if self.live == 0 {
+            self.last_progress = Instant::now();
+        }
+        call.completion.set_place(Place::Worker { slot, seq });
+        self.window.push_back(Some(Placed { call, ticket }));
+        self.live += 1;
+        self.touched = true;
+        Ok(())
+    }
+
+    /// Sends on the call whose arguments are larger than the ring.
+    pub(crate) fn send_more(&mut self) {
+        let Some(sent) = self.streamed else { return };
+        let seq = self.first_seq.wrapping_add(self.window.len() as u32 - 1);
+        let Some(Some(placed)) = self.window.back() else {
+            return;
+        };
+        let more = self.link.send_more(seq, &placed.call.arguments[sent..]);
+        self.touched |= more > 0;
+        let sent = sent + more;
+        self.streamed = (sent < placed.call.arguments.len()).then_some(sent);
+    }
+
+    /// Wakes the worker if something changed for it.
+    pub(crate) fn wake_if_touched(&mut self) {
+        if std::mem::take(&mut self.touched) {
+            self.link.wake();
+        }
+    }
+
+    /// Takes the next answer and the call that it answers.
+    pub(crate) fn receive(&mut self) -> Result<Option<(Placed, Status, Bytes)>, Violation> {
+        let Some(answer) = self.link.receive()? else {
+            return Ok(None);
+        };
+        self.touched = true;
+        let index = answer.seq.wrapping_sub(self.first_seq) as usize;
+        let skipped = self.window.iter().take(index).any(Option::is_some);
+        let placed = self
+            .window
+            .get_mut(index)
+            .and_then(Option::take)
+            .filter(|_| !skipped);
+        let Some(placed) = placed.filter(|placed| self.link.has_begun(placed.ticket)) else {
+            return Err(Violation("it answered a call that it did not have"));
+        };
+        self.forget_front(index + 1);
+        self.live -= 1;
+        self.last_progress = Instant::now();
+        Ok(Some((placed, answer.status, answer.body)))
+    }
+
+    fn forget_front(&mut self, count: usize) {
+        self.window.drain(..count);
+        self.first_seq = self.first_seq.wrapping_add(count as u32);
+    }
+
+    /// Takes up to `count` calls back that have not begun, the last ones, in their order.
+    pub(crate) fn take_back(&mut self, count: usize) -> Vec<Call> {
+        let mut taken = Vec::new();
+        for index in (0..self.window.len()).rev() {
+            if taken.len() == count {
+                break;
+            }
+            let Some(placed) = &self.window[index] else {
+                continue;
+            };
+            if placed.call.pinned || !self.link.revoke(placed.ticket) {
+                break;
+            }
+            taken.extend(self.revoked(index));
+        }
+        taken.reverse();
+        taken
+    }
+
+    /// Takes the call of this completion back, if it has not begun.
+    pub(crate) fn take_back_one(&mut self, seq: u32, completion: &Completion) -> Option<Call> {
+        let index = self.index_of(seq, completion)?;
+        let placed = self.window[index].as_ref()?;
+        if !self.link.revoke(placed.ticket) {
+            return None;
+        }
+        self.revoked(index)
+    }
+
+    fn revoked(&mut self, index: usize) -> Option<Call> {
+        if index + 1 == self.window.len() {
+            self.streamed = None;
+        }
+        self.live -= 1;
+        self.window[index].take().map(|placed| placed.call)
+    }
+
+    /// Where this completion's call stands in the window, if it does.
+    fn index_of(&self, seq: u32, completion: &Completion) -> Option<usize> {
+        let index = seq.wrapping_sub(self.first_seq) as usize;
+        let placed = self.window.get(index)?.as_ref()?;
+        std::ptr::eq(&*placed.call.completion, completion).then_some(index)
+    }
+
+    /// Whether this completion's call is in the window.
+    pub(crate) fn holds(&self, seq: u32, completion: &Completion) -> bool {
+        self.index_of(seq, completion).is_some()
+    }
+
+    /// Whether this completion's call has begun here and is not answered.
+    pub(crate) fn is_running(&self, seq: u32, completion: &Completion) -> bool {
+        self.index_of(seq, completion)
+            .and_then(|index| self.window[index].as_ref())
+            .is_some_and(|placed| self.has_begun(placed))
+    }
+
+    pub(crate) fn has_begun(&self, placed: &Placed) -> bool {
+        self.link.has_begun(placed.ticket)
+    }
+
+    /// Empties the window.
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = Placed> + use<> {
+        self.live = 0;
+        self.streamed = None;
+        std::mem::take(&mut self.window).into_iter().flatten()
+    }
+
+    pub(crate) fn last_words(&self) -> Option<LastWords> {
+        self.link.last_words()
+    }
+
+    /// Arms the bell for the event loop; `true` means that there is something to do already.
+    pub(crate) fn settle(&mut self, wanted: u32) -> bool {
+        if self.attended || wanted == self.armed {
+            return false;
+        }
+        self.armed = wanted;
+        if wanted == 0 {
+            self.link.disarm();
+            return false;
+        }
+        self.link.arm_socket(wanted)
+    }
+
+    /// The bell rang in the event loop: it is to be armed anew.
+    pub(crate) fn rang(&mut self) {
+        self.armed = UNKNOWN_BELL;
+    }
+
+    /// Begins to wait for this worker on the calling thread; `None` if another thread does.
+    pub(crate) fn attend(&mut self) -> Option<Doorbell> {
+        if self.attended {
+            return None;
+        }
+        self.attended = true;
+        self.link.disarm();
+        Some(self.link.doorbell())
+    }
+
+    /// Arms the bell for the attending thread; `true` means: do not sleep.
+    pub(crate) fn arm_doorbell(&mut self, events: u32) -> bool {
+        self.link.arm_doorbell(events)
+    }
+
+    /// Ends what [`attend`](Self::attend) began.
+    pub(crate) fn leave(&mut self) {
+        self.attended = false;
+        self.armed = UNKNOWN_BELL;
+    }
+
+    /// Wakes the thread that waits for this worker, if one does.
+    pub(crate) fn ring_attendant(&self) {
+        if self.attended {
+            self.link.doorbell().ring();
+        }
+    }
+}
