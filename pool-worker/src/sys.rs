@@ -5,11 +5,17 @@
 //! close-on-exec from birth.
 
 mod fd;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod init_array;
+#[cfg(target_env = "gnu")]
+mod memory;
 mod proc;
 mod process;
 mod signal;
 mod socket;
+mod task_stack;
+mod thread;
 
 pub use fd::{
     Readiness, Waited, above_stdio, inherited, keep_on_exec, memfd, null_stdin, poll, seal,
@@ -17,6 +23,8 @@ pub use fd::{
 };
 pub use init_array::Remaining;
 pub(crate) use init_array::{hook_address, is_privileged, unset_variable};
+#[cfg(target_env = "gnu")]
+pub use memory::keep_freed_memory;
 pub use proc::{children, thread_names};
 pub use process::{
     Fork, Image, Reaped, die_with_parent, exit, fork, kill, kill_child, leave_core_dumps,
@@ -27,6 +35,8 @@ pub use socket::{
     MAX_DESCRIPTORS, Message, end_of_sending, is_seqpacket, receive, receive_bytes, send,
     socket_pair,
 };
+pub use task_stack::watch_stack;
+pub use thread::await_end;
 
 use std::io;
 

@@ -1,7 +1,31 @@
 //! What a worker process does.
+//!
+//! Tasks run on a thread of their own, with a stack of a known size. The main thread waits for the
+//! application to close the control socket, and then ends the process at once, even in the middle
+//! of a task. A third waits for the task thread: nothing should end it but the end of the process,
+//! and if a task ends it all the same, the process aborts instead of lingering with nobody to serve
+//! calls.
 
+mod panics;
+mod service;
+#[cfg(test)]
+mod tests;
+
+use crate::TaskEntry;
+use crate::channel::{Segment, WorkerEnd};
+use crate::fork_server::UNABLE;
 use crate::sys::{self, Readiness};
+use service::Service;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::process;
+use std::sync::Arc;
+use std::thread;
+
+/// Bytes of stack for tasks: what a main thread commonly has.
+const TASK_STACK: usize = 8 << 20;
+/// Bytes of stack for the thread that only waits.
+const WAITING_STACK: usize = 64 * 1024;
 
 /// A task by the name that calls refer to, and what this program has under it.
 #[derive(Clone, Debug)]
@@ -9,7 +33,7 @@ pub struct Resolved {
     /// The name from the application.
     pub name: String,
     /// The task, unless this program knows none of that name.
-    pub entry: Option<&'static crate::TaskEntry>,
+    pub entry: Option<&'static TaskEntry>,
 }
 
 /// What a worker begins with.
@@ -25,10 +49,45 @@ pub struct WorkerStart {
 
 /// Serves until the application closes the control socket.
 pub fn run(start: WorkerStart) -> ! {
-    loop {
-        match sys::poll([(start.control.as_fd(), Readiness::Read)], None) {
-            Ok(seen) if !seen.ended(0) => {}
-            _ => sys::exit(0),
+    #[cfg(target_env = "gnu")]
+    sys::keep_freed_memory();
+    match begin(start) {
+        Ok(control) => {
+            // The application never writes here: whatever can be seen of the socket is its end.
+            // A failure to look leaves nobody to tell of the end, so it is one.
+            let _ = sys::poll([(control.as_fd(), Readiness::Read)], None);
+            sys::exit(0)
         }
+        Err(_) => sys::exit(UNABLE),
+    }
+}
+
+/// Has the task thread serve calls; gives the socket to watch.
+fn begin(start: WorkerStart) -> io::Result<OwnedFd> {
+    let segment = Arc::new(Segment::open(start.rings.as_fd())?);
+    let bells = start.control.try_clone()?;
+    let end = WorkerEnd::new(Arc::clone(&segment), bells);
+    panics::install_hook();
+    let serving = thread::Builder::new()
+        .name("task".into())
+        .stack_size(TASK_STACK)
+        .spawn(move || serve(Service::new(end, segment, start.tasks)))?;
+    thread::Builder::new()
+        .name("task-end".into())
+        .stack_size(WAITING_STACK)
+        .spawn(|| {
+            sys::await_end(serving);
+            process::abort()
+        })?;
+    Ok(start.control)
+}
+
+fn serve(mut service: Service) {
+    let witness = service.witness();
+    if sys::watch_stack(|| witness.stack_overflowed()).is_err() {
+        sys::exit(UNABLE);
+    }
+    loop {
+        service.serve_call();
     }
 }

@@ -262,6 +262,7 @@ impl Segment {
     ///
     /// Makes no allocation and no system call.
     pub fn leave_last_words(&self, kind: u32, seq: u32, bytes: &[u8]) {
+        self.withdraw_last_words();
         let words = self.last_words();
         let bytes = &bytes[..bytes.len().min(MAX_LAST_WORDS)];
         words.seq.store(seq, Relaxed);
@@ -272,5 +273,14 @@ impl Segment {
             word.store(u32::from_le_bytes(four), Relaxed);
         }
         words.kind.store(kind, Release);
+    }
+
+    /// Takes back the words left.
+    ///
+    /// Makes no allocation and no system call.
+    pub fn withdraw_last_words(&self) {
+        self.last_words().kind.store(0, Relaxed);
+        // Whatever is written from here on, nobody takes it for what the kind had announced.
+        fence(Release);
     }
 }

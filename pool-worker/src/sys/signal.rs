@@ -68,7 +68,7 @@ pub fn drain(signals: BorrowedFd<'_>) {
     };
 }
 
-fn dispose(signal: libc::c_int, effect: libc::sighandler_t) {
+pub(super) fn dispose(signal: libc::c_int, effect: libc::sighandler_t) {
     // SAFETY: `sigaction` is made of integers, a set of integers, and an optional function.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = effect;
