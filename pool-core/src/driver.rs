@@ -286,12 +286,7 @@ impl Pool {
         let hungry = locked.queued() > 0;
         if !found && let Some(member) = member(&mut locked, slot, number) {
             let count = doorbell.count();
-            let room = if (hungry || member.is_streaming()) && member.calls_left() > 0 {
-                events::LOW
-            } else {
-                0
-            };
-            if !member.arm_doorbell(events::ANSWER | events::HALF_FULL | room) {
+            if !member.arm_doorbell(events::ANSWER | member.flow(hungry)) {
                 drop(locked);
                 let left =
                     deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

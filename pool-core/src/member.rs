@@ -5,7 +5,9 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use pool_worker::channel::{ApplicationEnd, Bytes, Doorbell, LastWords, Offer, Ticket, Violation};
+use pool_worker::channel::{
+    ApplicationEnd, Bytes, Doorbell, LastWords, Offer, Ticket, Violation, events,
+};
 use pool_worker::protocol::Status;
 
 use crate::completion::{Completion, Place};
@@ -143,8 +145,17 @@ impl Member {
         self.link.pace()
     }
 
-    pub(crate) fn calls_left(&self) -> u64 {
-        self.link.calls_left()
+    /// The events that keep calls and answers flowing, if there are more calls to deal.
+    pub(crate) fn flow(&self, hungry: bool) -> u32 {
+        let more = if self.is_streaming() || (hungry && self.link.calls_left() > 0) {
+            events::LOW
+        } else if hungry {
+            // With nothing left in the ring there is no mark to fall to; the next answer makes room.
+            events::ANSWER
+        } else {
+            0
+        };
+        events::HALF_FULL | more
     }
 
     pub(crate) fn allow_spinning(&self) {

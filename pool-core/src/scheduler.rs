@@ -513,19 +513,8 @@ fn wanted(member: &Member, hungry: bool, urgent: bool) -> u32 {
     if member.is_idle() {
         return 0;
     }
-    let mut wanted = events::HALF_FULL | events::IDLE;
-    if urgent {
-        wanted |= events::ANSWER;
-    }
-    if hungry || member.is_streaming() {
-        // With nothing left in the ring there is no mark to fall to; the next answer makes room.
-        wanted |= if member.calls_left() > 0 {
-            events::LOW
-        } else {
-            events::ANSWER
-        };
-    }
-    wanted
+    let answer = if urgent { events::ANSWER } else { 0 };
+    events::IDLE | answer | member.flow(hungry)
 }
 
 fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {

@@ -193,7 +193,8 @@ impl Supervisor {
             if sys::drain_bells(member.control.as_fd()) {
                 member.rang();
             } else {
-                // A worker that closed its end lives on without being able to ring. It is of no use.
+                // Either it is dying, which its pidfd will tell, or it lives on without being able
+                // to ring, and is of no use.
                 let _ = self.epoll.remove(member.control.as_fd());
                 member.condemn("it closed its control socket");
             }
@@ -492,7 +493,8 @@ fn death(
     if member.killed_on_request {
         return new(TaskErrorKind::Killed);
     }
-    if let Some(violation) = member.condemned {
+    let killed = status.is_none_or(|status| libc::WTERMSIG(status) == libc::SIGKILL);
+    if let Some(violation) = member.condemned.filter(|_| killed) {
         return new(TaskErrorKind::WorkerDied)
             .detail(format!("the worker was stopped, as {violation}"));
     }
@@ -503,7 +505,12 @@ fn death(
     let report = || rmp_serde::from_slice::<PanicReport>(&words.bytes).unwrap_or_default();
     match words.kind {
         LastWordsKind::PANICKED_AND_ABORTED => new(TaskErrorKind::Panicked).panicked(report()),
-        LastWordsKind::PANICKING => new(TaskErrorKind::WorkerDied).panicked(report()),
+        // The words outlive a panic that the task caught, so they tell of an abort only.
+        LastWordsKind::PANICKING
+            if new(TaskErrorKind::WorkerDied).signal() == Some(libc::SIGABRT) =>
+        {
+            new(TaskErrorKind::WorkerDied).panicked(report())
+        }
         LastWordsKind::STACK_OVERFLOW => {
             new(TaskErrorKind::WorkerDied).detail("the task overflowed its stack")
         }
