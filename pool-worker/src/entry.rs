@@ -299,3 +299,43 @@ fn own_name() -> io::Result<CString> {
     let name = line.split(|&byte| byte == 0).next().unwrap_or_default();
     CString::new(name).map_err(io::Error::other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_maps_are_read_with_their_spaces() {
+        let line = b"5581a000-5581b000 r-xp 00001000 fd:01 77      /a b/c (deleted)";
+        assert_eq!(file_at(line, 0x5581_a000), Some("/a b/c (deleted)".into()));
+        assert_eq!(file_at(line, 0x5581_b000), None);
+        assert_eq!(
+            file_at(b"7f00-7f01 rw-p 0 00:00 0 ", 0x7f00),
+            Some("".into())
+        );
+        assert_eq!(file_at(b"", 0), None);
+        assert_eq!(as_in_maps(OsStr::new("/a\nb")), b"/a\\012b");
+    }
+
+    #[test]
+    fn this_program_can_be_executed() {
+        assert_eq!(can_exec(), Ok(()));
+    }
+
+    #[test]
+    fn markers_of_other_sockets_and_shapes_are_refused() {
+        let memory = sys::memfd(c"test", 0).unwrap();
+        let (socket, _peer) = sys::socket_pair().unwrap();
+        let [memory, socket] = [&memory, &socket].map(|fd| fd.as_raw_fd());
+        for marker in [
+            String::new(),
+            "server".into(),
+            "server 1 2 3".into(),
+            "server x y z".into(),
+            format!("server {memory} {socket} 0"),
+            format!("server {socket} {socket} {memory}"),
+        ] {
+            assert!(Role::from_marker(&marker).is_none(), "{marker}");
+        }
+    }
+}

@@ -15,6 +15,8 @@ mod process;
 mod signal;
 mod socket;
 mod task_stack;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use fd::{

@@ -113,9 +113,9 @@ fn sleepers(argument: &str) -> usize {
         .count()
 }
 
-/// An argument to `sleep` that no other process uses.
-fn unique_argument() -> String {
-    format!("1000000.{}", std::process::id())
+/// An argument to `sleep` that no other process uses; each test has a number of its own.
+fn unique_argument(test: u32) -> String {
+    format!("{test}000000.{}", std::process::id())
 }
 
 /// The standard signals in one line of `/proc/PID/status`, signal 1 in bit 0.
@@ -224,7 +224,7 @@ fn host_that_adopts_orphans_keeps_no_zombie() {
 fn what_a_dead_worker_left_behind_is_killed() {
     let name = "what_a_dead_worker_left_behind_is_killed";
     if !is_scenario(name) {
-        let argument = unique_argument();
+        let argument = unique_argument(1);
         let status = scenario(name).env(LEAVE_BEHIND, argument).status().unwrap();
         assert!(status.success());
         return;
@@ -255,11 +255,11 @@ fn killed_application_takes_everything_along() {
         let workers = [fork(&server, 0), fork(&server, 1)];
         let [first, second] = workers.each_ref().map(|worker| worker.pid);
         println!("\npids {} {first} {second}", server.pid());
-        // Until it is killed.
-        sys::poll([(server.pidfd(), Readiness::Read)], None).unwrap();
+        // Until this process is killed, or the test has failed.
+        server.wait_gone(2 * SOON).unwrap();
         return;
     }
-    let argument = unique_argument();
+    let argument = unique_argument(2);
     let mut application = scenario(name)
         .env(LEAVE_BEHIND, &argument)
         .stdout(Stdio::piped())

@@ -84,9 +84,9 @@ pub fn send(socket: BorrowedFd<'_>, data: &[u8], descriptors: &[BorrowedFd<'_>])
         let length = offset_of!(Rights, descriptors) + descriptors.len() * size_of::<RawFd>();
         rights.header.cmsg_level = libc::SOL_SOCKET;
         rights.header.cmsg_type = libc::SCM_RIGHTS;
-        rights.header.cmsg_len = length;
+        rights.header.cmsg_len = length as _;
         message.msg_control = (&raw mut rights).cast();
-        message.msg_controllen = length;
+        message.msg_controllen = length as _;
     }
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: `message` points at `part`, `data` and `rights`, which outlive the call; the kernel
@@ -105,12 +105,12 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Message>
     let mut rights = no_rights();
     let mut message = header(&mut part);
     message.msg_control = (&raw mut rights).cast();
-    message.msg_controllen = size_of::<Rights>();
+    message.msg_controllen = size_of::<Rights>() as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     // SAFETY: `message` points at `part`, `buffer` and `rights`, which are ours to write and
     // outlive the call, and names their sizes.
     let length = retry(|| unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags) })?;
-    let descriptors = rights.take(&message);
+    let descriptors = rights.take();
     if message.msg_flags & libc::MSG_TRUNC != 0 {
         return Err(io::ErrorKind::InvalidData.into());
     }
@@ -147,12 +147,13 @@ pub fn end_of_sending(socket: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 impl Rights {
-    /// The descriptors that the kernel wrote here while it filled `message`.
-    fn take(&self, message: &libc::msghdr) -> Vec<OwnedFd> {
-        let length = message.msg_controllen.min(self.header.cmsg_len);
+    /// The descriptors that the kernel wrote here.
+    fn take(self) -> Vec<OwnedFd> {
+        // C libraries differ in the type of the length. It is 0 if the kernel wrote nothing.
+        let length: usize = self.header.cmsg_len as _;
+        let bytes = length.saturating_sub(offset_of!(Self, descriptors));
         let carries =
             self.header.cmsg_level == libc::SOL_SOCKET && self.header.cmsg_type == libc::SCM_RIGHTS;
-        let bytes = length.saturating_sub(offset_of!(Self, descriptors));
         let count = if carries {
             bytes / size_of::<RawFd>()
         } else {

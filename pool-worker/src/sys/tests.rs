@@ -1,0 +1,94 @@
+use super::*;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+#[test]
+fn descriptors_travel_with_their_datagram() {
+    let (ours, theirs) = socket_pair().unwrap();
+    let memory = write_sealed(c"test", b"content").unwrap();
+    send(ours.as_fd(), b"one", &[memory.as_fd(), ours.as_fd()]).unwrap();
+    send(ours.as_fd(), b"two", &[]).unwrap();
+
+    let mut buffer = [0; 8];
+    let message = receive(theirs.as_fd(), &mut buffer).unwrap();
+    assert_eq!(&buffer[..message.length], b"one");
+    assert!(!message.lost_descriptors);
+    let [memory, _]: [OwnedFd; 2] = message.descriptors.try_into().unwrap();
+    let mut content = [0; 7];
+    File::from(memory).read_exact_at(&mut content, 0).unwrap();
+    assert_eq!(&content, b"content");
+
+    let message = receive(theirs.as_fd(), &mut buffer).unwrap();
+    assert_eq!(&buffer[..message.length], b"two");
+    assert!(message.descriptors.is_empty());
+}
+
+#[test]
+fn descriptors_beside_plain_bytes_are_dropped() {
+    let (ours, theirs) = socket_pair().unwrap();
+    let (kept, sent) = socket_pair().unwrap();
+    send(ours.as_fd(), b"bell", &[sent.as_fd()]).unwrap();
+    drop(sent);
+    assert_eq!(receive_bytes(theirs.as_fd(), &mut [0; 8]).unwrap(), 4);
+    let seen = poll([(kept.as_fd(), Readiness::Read)], Some(Duration::ZERO)).unwrap();
+    assert!(seen.ended(0));
+}
+
+#[test]
+fn nothing_to_receive_and_no_room_to_send_are_told() {
+    let (ours, theirs) = socket_pair().unwrap();
+    let nothing = receive(theirs.as_fd(), &mut [0; 8]).unwrap_err();
+    assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+    let full = loop {
+        if let Err(error) = send(ours.as_fd(), &[0; 1024], &[]) {
+            break error;
+        }
+    };
+    assert_eq!(full.kind(), ErrorKind::WouldBlock);
+    let too_long = receive(theirs.as_fd(), &mut [0; 8]).unwrap_err();
+    assert_eq!(too_long.kind(), ErrorKind::InvalidData);
+}
+
+#[test]
+fn end_of_sending_reaches_the_peer_past_copies() {
+    let (ours, theirs) = socket_pair().unwrap();
+    let _copy = ours.try_clone().unwrap();
+    end_of_sending(ours.as_fd()).unwrap();
+    assert_eq!(receive(theirs.as_fd(), &mut [0; 8]).unwrap().length, 0);
+    send(theirs.as_fd(), b"last words", &[]).unwrap();
+    assert_eq!(receive_bytes(ours.as_fd(), &mut [0; 16]).unwrap(), 10);
+}
+
+#[test]
+fn only_datagram_sockets_are_ours() {
+    let (ours, _theirs) = socket_pair().unwrap();
+    assert!(is_seqpacket(ours.as_raw_fd()));
+    let memory = memfd(c"test", 0).unwrap();
+    assert!(!is_seqpacket(memory.as_raw_fd()));
+    assert!(!is_seqpacket(-1));
+}
+
+#[test]
+fn sealed_memory_keeps_its_content_and_size() {
+    let file = File::from(write_sealed(c"test", b"content").unwrap());
+    assert!(file.write_all_at(b"changed", 0).is_err());
+    assert!(file.set_len(0).is_err());
+    assert!(seal(file.as_fd(), libc::F_SEAL_WRITE).is_err());
+}
+
+#[test]
+fn fork_beside_threads_is_refused() {
+    // The test harness has one thread besides this one.
+    assert_eq!(fork().unwrap_err().kind(), ErrorKind::ResourceBusy);
+}
+
+#[test]
+fn poll_ends_in_time() {
+    let (ours, _theirs) = socket_pair().unwrap();
+    let wait = Duration::from_millis(2);
+    let seen = poll([(ours.as_fd(), Readiness::Read)], Some(wait)).unwrap();
+    assert!(!seen.any(0));
+}
