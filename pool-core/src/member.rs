@@ -213,10 +213,11 @@ impl Member {
 
     /// Takes the next answer and the call that it answers.
     pub(crate) fn receive(&mut self) -> Result<Option<(Placed, Status, Bytes)>, Violation> {
+        // Also a part of an answer makes room for which the worker may be asleep.
+        self.touched |= self.link.has_answers();
         let Some(answer) = self.link.receive()? else {
             return Ok(None);
         };
-        self.touched = true;
         let index = answer.seq.wrapping_sub(self.first_seq) as usize;
         let skipped = self.window.iter().take(index).any(Option::is_some);
         let placed = self
