@@ -13,15 +13,15 @@ use pool_core::{AnyError, Executor, task};
 
 #[task]
 fn apply_sepia_filter(picture: PathBuf) -> Result<String, AnyError> {
-    let bytes = fs::read(&picture)?;
+    let name = picture.file_name().unwrap_or_default().to_string_lossy();
+    let output = format!("sepia_{name}");
+
+    let bytes = fs::read(picture)?;
     let format = image::guess_format(&bytes)?;
     let mut image = image::load_from_memory_with_format(&bytes, format)?.into_rgb8();
     for pixel in image.pixels_mut() {
         pixel.0 = sepia(pixel.0);
     }
-
-    let name = picture.file_name().unwrap_or_default().to_string_lossy();
-    let output = format!("sepia_{name}");
     image.save_with_format(&output, format)?;
     Ok(output)
 }
@@ -60,7 +60,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         match outcome.map_err(AnyError::from).flatten() {
             Ok(output) => processed.push(output),
             Err(error) => {
-                eprintln!("{}: {error}", picture.display());
+                eprintln!("{} failed: {error}", picture.display());
                 status = ExitCode::FAILURE;
             }
         }

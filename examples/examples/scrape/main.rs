@@ -29,9 +29,8 @@ fn fetch_and_parse(url: String) -> Result<String, AnyError> {
         .body_mut()
         .with_config()
         .limit(SIZE_LIMIT)
-        .lossy_utf8(true)
-        .read_to_string()?;
-    Ok(title(&page).unwrap_or_else(|| "No title found".to_owned()))
+        .read_to_vec()?;
+    Ok(title(&String::from_utf8_lossy(&page)).unwrap_or_else(|| "No title found".to_owned()))
 }
 
 /// The title of a page, on one line.
