@@ -17,10 +17,10 @@ fn thumbnails(images: &Path, thumbs: &Path, options: &[&str]) -> Finished {
 
 fn names(folder: &Path) -> BTreeSet<String> {
     let files = pool_examples::files_in(folder).expect("a folder");
-    let names = files
-        .iter()
-        .map(|file| file.file_name().expect("a name").to_string_lossy());
-    names.map(|name| name.into_owned()).collect()
+    let names = files.iter().map(|file| file.file_name().expect("a name"));
+    names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
 }
 
 /// The mean difference of two pictures of one size, in steps of 255.
