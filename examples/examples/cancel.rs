@@ -1,7 +1,7 @@
 //! Cancelling a call that still waits, and stopping one that already runs.
 //!
-//! A call that has started cannot be cancelled, but as it runs in a process of its own it can be killed: the worker
-//! is replaced, and other calls do not notice.
+//! A call that has started cannot be cancelled, but as it runs in a process of its own it can be
+//! killed: the worker is replaced, and other calls do not notice.
 //!
 //! Run it with `cargo run --release --example cancel`.
 

@@ -1,7 +1,7 @@
 //! What a task's error and a task's panic look like to the caller.
 //!
-//! The `Err` of a task comes back as it was returned, inside the call's own result. A panic is the call's error, and
-//! tells the task, the place and the message. Neither disturbs any other call.
+//! The `Err` of a task comes back as it was returned, inside the call's own result. A panic is the
+//! call's error, and tells the task, the place and the message. Neither disturbs any other call.
 //!
 //! Run it with `cargo run --release --example exceptions`.
 

@@ -1,7 +1,8 @@
 //! File work on a pool, and the same file work on threads.
 //!
-//! Processes are for computing, for isolation, and for code that must be stoppable. Where calls only wait, for a disk
-//! or a network, a thread waits as well as a process and costs less, as the two times show.
+//! Processes are for computing, for isolation, and for code that must be stoppable. Where calls
+//! only wait, for a disk or a network, a thread waits as well as a process and costs less, as the
+//! two times show.
 //!
 //! Run it with `cargo run --release --example io_bound`.
 

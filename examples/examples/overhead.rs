@@ -1,5 +1,5 @@
-//! From how much work on a call is worth a pool: the same 1000 calls here and on the workers, the start of the pool
-//! included.
+//! From how much work on a call is worth a pool: the same 1000 calls here and on the workers, the
+//! start of the pool included.
 //!
 //! Run it with `cargo run --release --example overhead`.
 

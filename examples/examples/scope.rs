@@ -1,4 +1,5 @@
-//! An executor lives as long as its block: at the end it waits for its calls, and its processes are gone.
+//! An executor lives as long as its block: at the end it waits for its calls, and its processes are
+//! gone.
 //!
 //! Run it with `cargo run --release --example scope`.
 

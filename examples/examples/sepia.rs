@@ -1,8 +1,9 @@
-//! A filter over pictures, one task a picture: each is written in sepia into the working directory, as `sepia_NAME`.
+//! A filter over pictures, one task a picture: each is written in sepia into the working directory,
+//! as `sepia_NAME`.
 //!
-//! Run it with `cargo run --release --example sepia -- IMAGE...`; without arguments it takes the photos that come with
-//! the examples. Transparency is dropped. What fails is reported, and ends the program with status 1 when the others
-//! are done.
+//! Run it with `cargo run --release --example sepia -- IMAGE...`; without arguments it takes the
+//! photos that come with the examples. Transparency is dropped. What fails is reported, and ends
+//! the program with status 1 when the others are done.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
 //! The titles of web pages, fetched and read by worker processes.
 //!
-//! Run it with `cargo run --release --example scrape -- URL...`; without arguments it fetches pages that it serves
-//! itself, of which most are faulty. A page that fails, is too large or takes too long is reported and costs no other.
+//! Run it with `cargo run --release --example scrape -- URL...`; without arguments it fetches pages
+//! that it serves itself, of which most are faulty. A page that fails, is too large or takes too
+//! long is reported and costs no other.
 
 mod site;
 

@@ -6,7 +6,8 @@ use std::thread;
 
 const PATHS: [&str; 5] = ["", "untitled", "missing", "endless", "silent"];
 
-/// Serves the site as long as this process lives. Gives the addresses of its pages, and one that nobody serves.
+/// Serves the site as long as this process lives. Gives the addresses of its pages, and one that
+/// nobody serves.
 pub(crate) fn serve() -> io::Result<Vec<String>> {
     let site = TcpListener::bind("127.0.0.1:0")?;
     let address = site.local_addr()?;

@@ -4,10 +4,11 @@
 //! cargo run --release --example thumbnails -- [IMAGES_DIR] [THUMBS_DIR] [--workers N] [--size WxH]
 //! ```
 //!
-//! Without arguments, the photos that come with the examples become thumbnails of at most 50x50 pixels in `thumbs`, on
-//! one worker process per core. A thumbnail keeps its picture's name, format and proportions; a picture that is small
-//! already keeps its size. Files that are not named like pictures are passed over. What fails is reported by name, and
-//! ends the program with status 1 when the others are done.
+//! Without arguments, the photos that come with the examples become thumbnails of at most 50x50
+//! pixels in `thumbs`, on one worker process per core. A thumbnail keeps its picture's name, format
+//! and proportions; a picture that is small already keeps its size. Files that are not named like
+//! pictures are passed over. What fails is reported by name, and ends the program with status 1
+//! when the others are done.
 
 mod args;
 
@@ -37,7 +38,8 @@ fn create_thumbnail(picture: PathBuf, size: (u32, u32), thumb: PathBuf) -> Resul
     Ok(())
 }
 
-/// The size nearest to the proportions of `size` that fits into `bounds`; never larger than `size` itself.
+/// The size nearest to the proportions of `size` that fits into `bounds`; never larger than `size`
+/// itself.
 fn fit(size: (u32, u32), bounds: (u32, u32)) -> (u32, u32) {
     if size.0 <= bounds.0 && size.1 <= bounds.1 {
         return size;

@@ -34,7 +34,8 @@ pub(crate) fn example(name: &str) -> Command {
     command
 }
 
-/// Runs an example until nobody holds its output any more: neither it nor any process that it has started.
+/// Runs an example until nobody holds its output any more: neither it nor any process that it has
+/// started.
 pub(crate) fn finish(command: &mut Command) -> Finished {
     command
         .stdin(Stdio::null())

@@ -113,10 +113,12 @@ fn faulty_files_are_reported_and_the_rest_done() {
     fs::write(images.path().join("empty.png"), "").expect("a file");
     fs::write(images.path().join("notes.txt"), "no picture").expect("a file");
     fs::create_dir(images.path().join("folder.png")).expect("a folder");
+    fs::copy(&rocket, images.path().join("blocked.jpg")).expect("a copy");
+    fs::create_dir(thumbs.path().join("blocked.jpg")).expect("a folder");
 
     let finished = thumbnails(images.path(), thumbs.path(), &[]);
     assert!(!finished.succeeded, "{finished:?}");
-    for name in ["half.png", "text.jpg", "empty.png"] {
+    for name in ["half.png", "text.jpg", "empty.png", "blocked.jpg"] {
         assert!(
             finished.stderr.contains(&format!("{name} failed: ")),
             "{name}: {finished:?}"
