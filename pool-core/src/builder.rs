@@ -11,7 +11,7 @@ use pool_worker::registry::registry;
 use crate::driver::Pool;
 use crate::error::Error;
 use crate::executor::Executor;
-use crate::fork_server::{ForkServer, LaunchError};
+use crate::fork_server::ForkServer;
 use crate::initializer::{InitOutput, Initializer};
 use crate::supervisor::{RestartLimit, Supervisor};
 use crate::sys;
@@ -79,6 +79,7 @@ impl ExecutorBuilder {
     /// assert!(GREETING.get().is_none(), "workers have statics of their own");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "as in `Executor::submit`")]
     pub fn initializer<F: Task<S>, S>(mut self, task: F, args: F::Args) -> Self
     where
         F::Output: InitOutput,
@@ -118,12 +119,12 @@ impl ExecutorBuilder {
             tasks: registry().names().iter().map(ToString::to_string).collect(),
             start_method: self.start_method,
         };
-        let server = ForkServer::launch(&setup).map_err(not_launched)?;
+        let server = ForkServer::launch(&setup)?;
         let pool = Pool::new(workers)
             .map_err(|error| Error::io("make the event of an executor", error))?;
         let pool = Arc::new(pool);
         let restart_limit = self.restart_limit.unwrap_or(RestartLimit {
-            deaths: 8 + 2 * workers as u32,
+            deaths: u32::try_from(8 + 2 * workers).unwrap_or(u32::MAX),
             within: Duration::from_secs(10),
         });
         let supervisor = Supervisor::new(
@@ -171,12 +172,5 @@ fn check_file_limit(workers: usize) -> Result<(), Error> {
         Err(Error::file_limit(needed, allowed))
     } else {
         Ok(())
-    }
-}
-
-fn not_launched(error: LaunchError) -> Error {
-    match error {
-        LaunchError::Failed { what, source } => Error::io(what, source),
-        LaunchError::Impossible(reason) => Error::fork_server(reason),
     }
 }

@@ -41,6 +41,10 @@ impl Place {
         }
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the two halves are 32 bits each"
+    )]
     const fn unpack(packed: u64) -> Self {
         match packed >> 32 {
             0 => Self::Unplaced,

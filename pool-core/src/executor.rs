@@ -78,6 +78,10 @@ impl Executor {
     ///
     /// `args` is the argument itself for a task with one parameter, `()` for none, and a tuple for
     /// more. See [`TaskFuture`] for an example.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "arguments go to another process: the caller gives them away"
+    )]
     pub fn submit<F: Task<S>, S>(&self, task: F, args: F::Args) -> TaskFuture<F::Output> {
         self.submit_ref(task, &args)
     }
@@ -275,7 +279,7 @@ impl fmt::Debug for Executor {
             .field("workers", &locked.members().collect::<Vec<_>>())
             .field("queued", &locked.queued())
             .field("pending", &locked.outstanding())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

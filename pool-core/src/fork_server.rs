@@ -1,10 +1,10 @@
 //! The application's side of its fork server: how one comes to be, is asked, and ends.
 
+use crate::error::Error;
 use crate::sys::{self, Detached, DetachedFork, Readiness};
 use pool_worker::entry::{self, Role};
 use pool_worker::fork_server::{ServerStart, serve};
 use pool_worker::protocol::{Report, Request, Setup, StartMethod};
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -31,47 +31,12 @@ pub(crate) struct ForkServer {
     socket: OwnedFd,
 }
 
-/// Why there is no fork server.
-#[derive(Debug)]
-pub(crate) enum LaunchError {
-    /// This process cannot have one; the text says why, and what to do.
-    Impossible(String),
-    /// A step failed.
-    Failed {
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl fmt::Display for LaunchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Impossible(reason) => f.write_str(reason),
-            Self::Failed { what, source } => write!(f, "cannot {what}: {source}"),
-        }
-    }
-}
-
-impl std::error::Error for LaunchError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Impossible(_) => None,
-            Self::Failed { source, .. } => Some(source),
-        }
-    }
-}
-
-fn failed(what: &'static str) -> impl FnOnce(io::Error) -> LaunchError {
-    move |source| LaunchError::Failed { what, source }
-}
-
 impl ForkServer {
     /// Starts a fork server, and waits until it is ready.
-    pub(crate) fn launch(setup: &Setup) -> Result<Self, LaunchError> {
+    pub(crate) fn launch(setup: &Setup) -> Result<Self, Error> {
         let deadline = Instant::now() + READY_WITHIN;
-        let (ours, start) = prepare(setup).map_err(failed("prepare a fork server"))?;
+        let (ours, start) =
+            prepare(setup).map_err(|error| Error::io("prepare a fork server", error))?;
         let (process, socket) = match setup.start_method {
             StartMethod::Fork => match sys::fork_detached() {
                 Ok(DetachedFork::Server) => {
@@ -80,9 +45,11 @@ impl ForkServer {
                 }
                 Ok(DetachedFork::Application(process)) => (process, ours),
                 Err(error) if error.kind() == ErrorKind::ResourceBusy => {
-                    return Err(LaunchError::Impossible(threads_forbid_fork()));
+                    return Err(Error::multi_threaded(
+                        &sys::thread_names().unwrap_or_default(),
+                    ));
                 }
-                Err(error) => return Err(failed("fork a fork server")(error)),
+                Err(error) => return Err(Error::io("fork a fork server", error)),
             },
             _ => (execute(&start)?, ours),
         };
@@ -166,23 +133,23 @@ impl ForkServer {
         sys::kill(self.pidfd())
     }
 
-    fn await_ready(&self, deadline: Instant) -> Result<(), LaunchError> {
+    fn await_ready(&self, deadline: Instant) -> Result<(), Error> {
         loop {
             match self.receive() {
                 Ok(Some((Report::Ready { .. }, _))) => return Ok(()),
                 Ok(Some((Report::Refused { reason }, _))) => {
-                    return Err(LaunchError::Impossible(reason));
+                    return Err(Error::fork_server(reason));
                 }
                 Ok(None) => {}
-                Ok(Some(_)) | Err(_) => return Err(LaunchError::Impossible(not_ours("ended"))),
+                Ok(Some(_)) | Err(_) => return Err(not_ours("ended")),
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let text = format!("did not answer within {} s", READY_WITHIN.as_secs());
-                return Err(LaunchError::Impossible(not_ours(&text)));
+                return Err(not_ours(&text));
             }
             sys::poll([(self.socket(), Readiness::Read)], Some(left))
-                .map_err(failed("wait for the fork server"))?;
+                .map_err(|error| Error::io("wait for the fork server", error))?;
         }
     }
 }
@@ -212,8 +179,8 @@ fn prepare(setup: &Setup) -> io::Result<(OwnedFd, ServerStart)> {
 }
 
 /// Executes this process's own program as a fork server.
-fn execute(start: &ServerStart) -> Result<Detached, LaunchError> {
-    entry::can_exec().map_err(LaunchError::Impossible)?;
+fn execute(start: &ServerStart) -> Result<Detached, Error> {
+    entry::can_exec().map_err(Error::not_startable)?;
     let role = Role::Server {
         socket: start.socket.as_fd(),
         setup: start.setup.as_fd(),
@@ -221,23 +188,13 @@ fn execute(start: &ServerStart) -> Result<Detached, LaunchError> {
     };
     role.image()
         .and_then(|image| sys::execute_detached(&image, &|| role.keep()))
-        .map_err(failed("execute the program as a fork server"))
+        .map_err(|error| Error::io("execute the program as a fork server", error))
 }
 
-fn threads_forbid_fork() -> String {
-    let names = sys::thread_names().unwrap_or_default();
-    format!(
-        "StartMethod::Fork needs a process with a single thread, and this one has {} ({}): build \
-         the executor before any thread is started, or use StartMethod::ForkServer",
-        names.len(),
-        names.join(", "),
-    )
-}
-
-fn not_ours(what: &str) -> String {
-    format!(
-        "the fork server, which is this program executed anew, {what} before it was ready: if \
-         the program's own `main` ran instead, something removed {} from its environment",
+fn not_ours(what: &str) -> Error {
+    Error::fork_server(format!(
+        "it is this program executed anew, and {what} before it was ready; if the program's own \
+         `main` ran instead, something removed {} from its environment",
         entry::MARKER,
-    )
+    ))
 }

@@ -150,7 +150,7 @@ impl fmt::Debug for TaskHandle {
         f.debug_struct("TaskHandle")
             .field("task", &self.task)
             .field("state", &self.state())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -268,7 +268,7 @@ pub(crate) fn decode<R>(
     match outcome {
         Some(Outcome::Returned(output)) => {
             match catch_unwind(AssertUnwindSafe(|| decoder(&output))) {
-                Ok(decoded) => decoded.map_err(|error| undecodable(error.to_string())),
+                Ok(result) => result.map_err(|error| undecodable(error.to_string())),
                 Err(payload) => {
                     // Dropping it could panic once more.
                     std::mem::forget(payload);
@@ -313,6 +313,6 @@ impl<R> fmt::Debug for TaskFuture<R> {
         f.debug_struct("TaskFuture")
             .field("task", &self.call.task)
             .field("state", &self.call.state())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{
@@ -15,7 +16,7 @@ use crate::scheduler::Call;
 use crate::sys;
 
 /// For how long a worker may look for calls before it sleeps, where there are cores to spare.
-const SPIN: Duration = Duration::from_micros(50);
+const SPIN_MICROSECONDS: u32 = 50;
 /// How long after its last answer a worker's pace says nothing about the call that it runs.
 const PACE_HOLDS: Duration = Duration::from_millis(1);
 /// The state of a bell of which nothing is known.
@@ -55,11 +56,18 @@ pub(crate) struct Member {
     /// Something was put into, or taken out of, the worker's rings since it was last woken.
     touched: bool,
     last_progress: Instant,
-    kill_requested: bool,
-    /// The worker broke the protocol in this way.
-    pub(crate) condemned: Option<&'static str>,
-    /// The worker is killed because somebody asked for the end of the call that it runs.
-    pub(crate) killed_on_request: bool,
+    pub(crate) sentence: Sentence,
+}
+
+/// Why a worker is killed, if it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sentence {
+    /// It is not.
+    None,
+    /// Somebody asked for its end, or for that of the call that it runs.
+    OnRequest,
+    /// It broke the protocol in this way.
+    Violation(&'static str),
 }
 
 impl fmt::Debug for Member {
@@ -90,9 +98,7 @@ impl Member {
             armed: UNKNOWN_BELL,
             touched: false,
             last_progress: Instant::now(),
-            kill_requested: false,
-            condemned: None,
-            killed_on_request: false,
+            sentence: Sentence::None,
         }
     }
 
@@ -100,9 +106,7 @@ impl Member {
     pub(crate) fn forked(&mut self, pid: u32, pidfd: OwnedFd) {
         self.pid = Some(pid);
         self.pidfd = Some(pidfd);
-        if self.kill_requested {
-            self.kill();
-        }
+        self.kill(self.sentence);
     }
 
     pub(crate) fn pidfd(&self) -> Option<&OwnedFd> {
@@ -110,18 +114,14 @@ impl Member {
     }
 
     /// Kills the worker's process; as soon as it exists, if it does not yet.
-    pub(crate) fn kill(&mut self) {
-        self.kill_requested = true;
-        if let Some(pidfd) = &self.pidfd {
+    pub(crate) fn kill(&mut self, sentence: Sentence) {
+        if self.sentence == Sentence::None {
+            self.sentence = sentence;
+        }
+        if let Some(pidfd) = self.pidfd.as_ref().filter(|_| sentence != Sentence::None) {
             // It can fail only if the process has ended.
             let _ = sys::kill(pidfd.as_fd());
         }
-    }
-
-    /// Ends a worker that broke the protocol.
-    pub(crate) fn condemn(&mut self, violation: &'static str) {
-        self.condemned = Some(violation);
-        self.kill();
     }
 
     /// How many calls it has before it.
@@ -138,7 +138,7 @@ impl Member {
     }
 
     pub(crate) fn takes_calls(&self) -> bool {
-        self.ready && !self.kill_requested && self.streamed.is_none()
+        self.ready && self.sentence == Sentence::None && self.streamed.is_none()
     }
 
     pub(crate) fn pace(&self) -> Option<Duration> {
@@ -159,7 +159,7 @@ impl Member {
     }
 
     pub(crate) fn allow_spinning(&self) {
-        self.link.allow_spinning(SPIN.as_micros() as u32);
+        self.link.allow_spinning(SPIN_MICROSECONDS);
     }
 
     /// How much work it has before it, where that can be told.
@@ -172,7 +172,7 @@ impl Member {
 
     /// Places a call in the worker's ring; gives it back if there is no room for it.
     pub(crate) fn offer(&mut self, slot: usize, call: Call) -> Result<(), Call> {
-        let seq = self.first_seq.wrapping_add(self.window.len() as u32);
+        let seq = self.seq_at(self.window.len());
         let ticket = match self.link.offer(call.task.to_raw(), seq, &call.arguments) {
             Offer::Placed(ticket) => ticket,
             Offer::Begun(ticket, sent) => {
@@ -194,7 +194,7 @@ impl Member {
     /// Sends on the call whose arguments are larger than the ring.
     pub(crate) fn send_more(&mut self) {
         let Some(sent) = self.streamed else { return };
-        let seq = self.first_seq.wrapping_add(self.window.len() as u32 - 1);
+        let seq = self.seq_at(self.window.len() - 1);
         let Some(Some(placed)) = self.window.back() else {
             return;
         };
@@ -234,9 +234,18 @@ impl Member {
         Ok(Some((placed, answer.status, answer.body)))
     }
 
+    /// The number of the call at this place of the window.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the numbers of calls wrap around"
+    )]
+    fn seq_at(&self, index: usize) -> u32 {
+        self.first_seq.wrapping_add(index as u32)
+    }
+
     fn forget_front(&mut self, count: usize) {
+        self.first_seq = self.seq_at(count);
         self.window.drain(..count);
-        self.first_seq = self.first_seq.wrapping_add(count as u32);
     }
 
     /// Takes up to `count` calls back that have not begun, the last ones, in their order.
@@ -280,7 +289,7 @@ impl Member {
     fn index_of(&self, seq: u32, completion: &Completion) -> Option<usize> {
         let index = seq.wrapping_sub(self.first_seq) as usize;
         let placed = self.window.get(index)?.as_ref()?;
-        std::ptr::eq(&*placed.call.completion, completion).then_some(index)
+        std::ptr::eq(Arc::as_ptr(&placed.call.completion), completion).then_some(index)
     }
 
     /// Whether this completion's call is in the window.

@@ -20,7 +20,7 @@ use pool_worker::protocol::{PanicReport, Status};
 use pool_worker::registry::{TaskId, registry};
 
 use crate::completion::{Completion, Outcome, Place, Waiter};
-use crate::member::Member;
+use crate::member::{Member, Sentence};
 use crate::task_error::{Side, TaskError, TaskErrorKind};
 
 /// How much work a worker is dealt ahead.
@@ -217,7 +217,7 @@ impl Scheduler {
                 }
                 Ok(None) => break,
                 Err(violation) => {
-                    member.condemn(violation.0);
+                    member.kill(Sentence::Violation(violation.0));
                     break;
                 }
             }
@@ -402,8 +402,7 @@ impl Scheduler {
         else {
             return false;
         };
-        member.killed_on_request = true;
-        member.kill();
+        member.kill(Sentence::OnRequest);
         true
     }
 
@@ -445,7 +444,7 @@ impl Scheduler {
             let Some(member) = self.member(slot) else {
                 continue;
             };
-            member.kill();
+            member.kill(Sentence::OnRequest);
             let pid = member.pid;
             for placed in member.clear() {
                 let error = TaskError::new(TaskErrorKind::Killed, placed.call.task_name());

@@ -18,7 +18,7 @@ use crate::completion::{Outcome, Place};
 use crate::driver::{Locked, Pool};
 use crate::fork_server::ForkServer;
 use crate::initializer::Initializer;
-use crate::member::Member;
+use crate::member::{Member, Sentence};
 use crate::scheduler::{Call, Gate};
 use crate::sys::{self, Epoll};
 use crate::task_error::{Ending, TaskError, TaskErrorKind};
@@ -196,7 +196,7 @@ impl Supervisor {
                 // Either it is dying, which its pidfd will tell, or it lives on without being able
                 // to ring, and is of no use.
                 let _ = self.epoll.remove(member.control.as_fd());
-                member.condemn("it closed its control socket");
+                member.kill(Sentence::Violation("it closed its control socket"));
             }
         }
     }
@@ -205,11 +205,11 @@ impl Supervisor {
         loop {
             match self.server.receive() {
                 Ok(Some((Report::Forked { worker, pid }, pidfd))) => {
-                    self.forked(worker, pid, pidfd)
+                    self.forked(worker, pid, pidfd);
                 }
                 Ok(Some((Report::Died { worker, status }, _))) => self.died(worker, Some(status)),
                 Ok(Some((Report::ForkFailed { worker, errno }, _))) => {
-                    self.fork_failed(worker, errno)
+                    self.fork_failed(worker, errno);
                 }
                 Ok(Some((Report::Ready { .. } | Report::Refused { .. }, _))) => {}
                 Ok(None) => return,
@@ -312,7 +312,7 @@ impl Supervisor {
             locked.fill(call, Outcome::Failed(error));
         }
         drop(locked);
-        if !in_a_task && !member.killed_on_request {
+        if !in_a_task && member.sentence != Sentence::OnRequest {
             let how = status.map_or("ended in a way that is not known".into(), |status| {
                 Ending(status).to_string()
             });
@@ -377,7 +377,10 @@ impl Supervisor {
         for number in unborn {
             self.give_up_on(number);
         }
-        self.count_restart("the fork server died");
+        self.count_restart(&format!(
+            "the fork server, process {}, died",
+            self.server.pid()
+        ));
         if self.setup.start_method == StartMethod::Fork {
             return self.break_down(
                 "the fork server died, and a copy of the application cannot be made again; \
@@ -490,13 +493,14 @@ fn death(
         let error = member.pid.map_or(error.clone(), |pid| error.worker(pid));
         status.map_or(error.clone(), |status| error.status(status))
     };
-    if member.killed_on_request {
-        return new(TaskErrorKind::Killed);
-    }
     let killed = status.is_none_or(|status| libc::WTERMSIG(status) == libc::SIGKILL);
-    if let Some(violation) = member.condemned.filter(|_| killed) {
-        return new(TaskErrorKind::WorkerDied)
-            .detail(format!("the worker was stopped, as {violation}"));
+    match member.sentence {
+        Sentence::OnRequest => return new(TaskErrorKind::Killed),
+        Sentence::Violation(how) if killed => {
+            return new(TaskErrorKind::WorkerDied)
+                .detail(format!("the worker was stopped, as {how}"));
+        }
+        Sentence::Violation(_) | Sentence::None => {}
     }
     let is_about_it = |words: &&LastWords| matches!(call.completion.place(), Place::Worker { seq, .. } if seq == words.seq);
     let Some(words) = words.filter(is_about_it) else {

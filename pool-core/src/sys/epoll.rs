@@ -59,14 +59,10 @@ impl Epoll {
             i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
         });
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_EVENTS];
+        let count = i32::try_from(events.len()).unwrap_or(i32::MAX);
         // SAFETY: `events` is ours to write for the whole call, and its length is named.
         let count = retry(|| unsafe {
-            libc::epoll_wait(
-                self.0.as_raw_fd(),
-                events.as_mut_ptr(),
-                MAX_EVENTS as i32,
-                milliseconds,
-            )
+            libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), count, milliseconds)
         })?;
         tokens.extend(
             events[..count.unsigned_abs() as usize]

@@ -150,7 +150,7 @@ fn calls_that_are_not_taken_say_what_to_do() {
     let unknown = error(Kind::UnknownTask)
         .detail("known are a, b")
         .to_string();
-    assert!(unknown.starts_with("task 'thumbs::resize' is not known: known are a, b; mark"));
+    assert!(unknown.starts_with("task 'thumbs::resize' is not known: known are a, b"));
     let full = error(Kind::QueueFull).detail("100 calls").to_string();
     assert!(
         full.contains("the queue is full: 100 calls; wait"),
