@@ -99,6 +99,15 @@ impl Completion {
         completion
     }
 
+    /// Makes a completion that nobody else holds like new.
+    pub(crate) fn renew(&mut self) {
+        *self.done.get_mut() = false;
+        *self.place.get_mut() = Place::Unplaced.pack();
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.outcome = None;
+        state.waiters.clear();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -105,12 +105,12 @@ impl Executor {
     pub fn submit_ref<F: Task<S>, S>(&self, task: F, args: &F::Args) -> TaskFuture<F::Output> {
         let (prepared, name) = prepare(task.entry(), task.encoder(), args);
         let completion = match prepared {
-            Ok(call) => {
-                let completion = Arc::clone(&call.completion);
+            Ok((id, arguments)) => {
+                let completion = Arc::<Completion>::default();
                 let mut locked = self.pool.lock();
                 match refusal(&locked, name) {
                     None => {
-                        locked.submit(call);
+                        locked.submit(Call::new(id, arguments, Arc::clone(&completion)));
                         locked.turn();
                     }
                     Some(error) => {
@@ -283,8 +283,8 @@ impl fmt::Debug for Executor {
     }
 }
 
-/// A call made ready to be submitted, or why it cannot be; and the task's name.
-pub(crate) type Prepared = (Result<Call, TaskError>, &'static str);
+/// A task and its encoded arguments, or why there is no such call; and the task's name.
+pub(crate) type Prepared = (Result<(TaskId, Bytes), TaskError>, &'static str);
 
 /// Finds the task and encodes its arguments, outside of any lock: both run users' code.
 fn prepare<A>(task: Result<TaskId, &'static str>, encoder: Encoder<A>, args: &A) -> Prepared {
@@ -292,25 +292,13 @@ fn prepare<A>(task: Result<TaskId, &'static str>, encoder: Encoder<A>, args: &A)
         Ok(id) => {
             let name = registry().name(id);
             let arguments = encode(name, |out| encoder(args, out));
-            (arguments.map(|arguments| new_call(id, arguments)), name)
+            (arguments.map(|arguments| (id, arguments)), name)
         }
         Err(type_name) => {
             let detail = registry().unknown_text(type_name);
-            (
-                Err(TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail)),
-                type_name,
-            )
+            let error = TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail);
+            (Err(error), type_name)
         }
-    }
-}
-
-fn new_call(task: TaskId, arguments: Bytes) -> Call {
-    Call {
-        completion: Arc::default(),
-        arguments,
-        task,
-        moves: 0,
-        pinned: false,
     }
 }
 

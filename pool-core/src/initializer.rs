@@ -124,11 +124,8 @@ impl Initializer {
         // A fresh completion is not filled, so the waiter stays with it.
         let _ = locked.wait(&completion, report);
         let call = Call {
-            completion,
-            arguments: arguments.clone(),
-            task,
-            moves: 0,
             pinned: true,
+            ..Call::new(task, arguments.clone(), completion)
         };
         // The ring of a new worker is empty: there is room for a call, or for the start of one.
         let _ = member.offer(slot, call);

@@ -6,6 +6,8 @@ use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pool_worker::channel::Bytes;
+use pool_worker::registry::TaskId;
 use pool_worker::task::Decoder;
 
 use crate::completion::{Completion, Outcome, Signal, Waiter};
@@ -22,8 +24,8 @@ const FIRST_WINDOW: usize = 4;
 const MAX_WINDOW: usize = 8192;
 /// The most bytes of arguments in flight; one call may be larger.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// From this window on, inputs are drawn a quarter of it at a time.
-const LARGE_WINDOW: usize = 64;
+/// The most inputs that are drawn at a time, while their workers wait.
+const MAX_STEP: usize = 128;
 
 /// Encodes an input into a call.
 type Prepare<T> = Box<dyn Fn(&T) -> Prepared + Send + Sync>;
@@ -89,6 +91,8 @@ struct Flight {
     first: usize,
     count: usize,
     bytes: usize,
+    /// Completions that were used and can be used again.
+    spare: Vec<Arc<Completion>>,
 }
 
 /// Where inputs come from.
@@ -98,13 +102,61 @@ struct Source<I: Iterator> {
     window: usize,
     fixed: bool,
     exhausted: bool,
+    /// Inputs that were drawn and are not submitted: kept here, as drawing the next may panic.
+    drawn: Vec<Prepared>,
 }
 
 impl Flight {
-    fn push(&mut self, item: Item) {
+    /// Submits the call of the next input, or notes why there is none.
+    fn submit(
+        &mut self,
+        locked: &mut Locked<'_>,
+        call: Result<(TaskId, Bytes), TaskError>,
+        task: &'static str,
+        signal: Option<&Arc<Signal>>,
+    ) {
+        let index = self.first + self.items.len();
+        let completion = self.spare.pop().unwrap_or_default();
+        let mut bytes = 0;
+        match call {
+            Ok((id, arguments)) => {
+                bytes = arguments.len();
+                if let Some(signal) = signal {
+                    // A new completion is not filled, so the waiter stays with it.
+                    let waiter = Waiter::Thread(Arc::clone(signal), index);
+                    let _ = locked.wait(&completion, waiter);
+                }
+                locked.submit(Call::new(id, arguments, Arc::clone(&completion)));
+            }
+            Err(error) => {
+                completion.fill(Outcome::Failed(error));
+                if let Some(signal) = signal {
+                    signal.fire(index);
+                }
+            }
+        }
         self.count += 1;
-        self.bytes += item.bytes;
-        self.items.push_back(Some(item));
+        self.bytes += bytes;
+        self.items.push_back(Some(Item {
+            completion,
+            task,
+            bytes,
+        }));
+    }
+
+    /// Takes the outcome of input `index`, which is there, and decodes it.
+    fn finish<R>(&mut self, index: usize, decoder: Decoder<R>) -> Option<Result<R, TaskError>> {
+        let Item {
+            mut completion,
+            task,
+            ..
+        } = self.take(index)?;
+        let outcome = completion.take();
+        if let Some(unshared) = Arc::get_mut(&mut completion) {
+            unshared.renew();
+            self.spare.push(completion);
+        }
+        Some(future::decode(outcome, task, decoder))
     }
 
     /// Takes the item of input `index`.
@@ -117,11 +169,6 @@ impl Flight {
             self.first += 1;
         }
         Some(item)
-    }
-
-    /// The index that the next item gets.
-    fn next_index(&self) -> usize {
-        self.first + self.items.len()
     }
 }
 
@@ -141,97 +188,47 @@ impl Drop for Flight {
 impl<I: Iterator> Source<I> {
     /// Draws inputs and submits their calls, as far as the window allows.
     fn draw(&mut self, flight: &mut Flight, signal: Option<&Arc<Signal>>) {
-        let step = if self.window >= LARGE_WINDOW {
-            self.window / 4
-        } else {
-            1
-        };
-        if self.exhausted
-            || flight.count + step > self.window
-            || (flight.bytes >= MAX_BYTES && flight.count > 0)
-        {
+        let step = (self.window / 4).clamp(1, MAX_STEP);
+        if self.exhausted || flight.count + step > self.window {
             return;
         }
-        let mut calls = Vec::with_capacity(self.window - flight.count);
+        let wanted = (self.window - flight.count).min(MAX_STEP);
         let mut bytes = flight.bytes;
-        while flight.count + calls.len() < self.window && (bytes < MAX_BYTES || calls.is_empty()) {
+        while self.drawn.len() < wanted
+            && (bytes < MAX_BYTES || flight.count + self.drawn.len() == 0)
+        {
             let Some(input) = self.inputs.next() else {
                 self.exhausted = true;
                 break;
             };
-            let (call, task) = (self.prepare)(&input);
-            bytes += call.as_ref().map_or(0, |call| call.arguments.len());
-            calls.push((call, task));
+            let prepared = (self.prepare)(&input);
+            bytes += prepared
+                .0
+                .as_ref()
+                .map_or(0, |(_, arguments)| arguments.len());
+            self.drawn.push(prepared);
         }
-        if !calls.is_empty() {
-            self.submit(calls, flight, signal);
+        if !self.drawn.is_empty() {
+            self.submit(flight, signal);
         }
     }
 
-    /// Submits calls in one go.
-    fn submit(
-        &mut self,
-        calls: Vec<(Result<Call, TaskError>, &'static str)>,
-        flight: &mut Flight,
-        signal: Option<&Arc<Signal>>,
-    ) {
+    /// Submits what was drawn, in one go.
+    fn submit(&mut self, flight: &mut Flight, signal: Option<&Arc<Signal>>) {
         let pool = Arc::clone(&flight.pool);
         let mut locked = pool.lock();
-        for (call, task) in calls {
-            let call = match refusal(&locked, task) {
-                None => call,
-                Some(error) => {
-                    self.exhausted = true;
-                    Err(error)
-                }
-            };
-            let index = flight.next_index();
-            flight.push(submit_one(
-                &mut locked,
-                call,
-                task,
-                signal.map(|signal| (signal, index)),
-            ));
-            if self.exhausted && !matches!(locked.gate(), crate::scheduler::Gate::Open) {
+        for (call, task) in self.drawn.drain(..) {
+            let refused = refusal(&locked, task);
+            self.exhausted |= refused.is_some();
+            let last = refused.is_some();
+            flight.submit(&mut locked, refused.map_or(call, Err), task, signal);
+            if last {
                 break;
             }
         }
         locked.turn();
         if !self.fixed && locked.queued() == 0 {
             self.window = (self.window * 2).min(MAX_WINDOW);
-        }
-    }
-}
-
-fn submit_one(
-    locked: &mut Locked<'_>,
-    call: Result<Call, TaskError>,
-    task: &'static str,
-    signal: Option<(&Arc<Signal>, usize)>,
-) -> Item {
-    match call {
-        Ok(call) => {
-            let item = Item {
-                completion: Arc::clone(&call.completion),
-                task,
-                bytes: call.arguments.len(),
-            };
-            if let Some((signal, index)) = signal {
-                // A fresh completion is not filled, so the waiter stays with it.
-                let _ = locked.wait(&item.completion, Waiter::Thread(Arc::clone(signal), index));
-            }
-            locked.submit(call);
-            item
-        }
-        Err(error) => {
-            if let Some((signal, index)) = signal {
-                signal.fire(index);
-            }
-            Item {
-                completion: Arc::new(Completion::filled(Outcome::Failed(error))),
-                task,
-                bytes: 0,
-            }
         }
     }
 }
@@ -251,6 +248,7 @@ impl<R, I: Iterator> Map<R, I> {
                 window,
                 fixed: false,
                 exhausted: false,
+                drawn: Vec::new(),
             },
             flight: Flight {
                 pool,
@@ -258,6 +256,7 @@ impl<R, I: Iterator> Map<R, I> {
                 first: 0,
                 count: 0,
                 bytes: 0,
+                spare: Vec::new(),
             },
             decoder,
         }
@@ -342,8 +341,8 @@ impl<R, I: Iterator> Map<R, I> {
         if !self.flight.pool.wait(&item.completion, deadline) {
             return Err(Timeout::new(self.flight.count, self.flight.count));
         }
-        let item = self.flight.take(self.flight.first);
-        Ok(item.map(|item| future::decode(item.completion.take(), item.task, self.decoder)))
+        let front = self.flight.first;
+        Ok(self.flight.finish(front, self.decoder))
     }
 }
 
@@ -394,11 +393,8 @@ impl<R, I: Iterator> Unordered<R, I> {
         }
         loop {
             if let Some(index) = self.signal.take() {
-                let Some(item) = self.flight.take(index) else {
-                    continue;
-                };
-                let result = future::decode(item.completion.take(), item.task, self.decoder);
-                return Ok(Some((index, result)));
+                let result = self.flight.finish(index, self.decoder);
+                return Ok(result.map(|result| (index, result)));
             }
             self.flight.pool.lock().turn();
             if !self.signal.sleep(deadline) {

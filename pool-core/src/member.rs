@@ -211,6 +211,11 @@ impl Member {
         }
     }
 
+    /// Notes that answers came.
+    pub(crate) fn progressed(&mut self) {
+        self.last_progress = Instant::now();
+    }
+
     /// Takes the next answer and the call that it answers.
     pub(crate) fn receive(&mut self) -> Result<Option<(Placed, Status, Bytes)>, Violation> {
         // Also a part of an answer makes room for which the worker may be asleep.
@@ -230,7 +235,6 @@ impl Member {
         };
         self.forget_front(index + 1);
         self.live -= 1;
-        self.last_progress = Instant::now();
         Ok(Some((placed, answer.status, answer.body)))
     }
 

@@ -46,6 +46,16 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    pub(crate) fn new(task: TaskId, arguments: Bytes, completion: Arc<Completion>) -> Self {
+        Self {
+            completion,
+            arguments,
+            task,
+            moves: 0,
+            pinned: false,
+        }
+    }
+
     pub(crate) fn task_name(&self) -> &'static str {
         registry().name(self.task)
     }
@@ -208,14 +218,21 @@ impl Scheduler {
 
     /// Takes in the answers of one worker.
     pub(crate) fn collect(&mut self, slot: usize) {
+        let mut any = false;
         while let Some(member) = self.member(slot) {
             match member.receive() {
                 Ok(Some((placed, status, body))) => {
                     let pid = member.pid;
                     let outcome = outcome_of(&placed.call, status, body, pid);
                     self.fill(&placed.call, outcome);
+                    any = true;
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    if any {
+                        member.progressed();
+                    }
+                    break;
+                }
                 Err(violation) => {
                     member.kill(Sentence::Violation(violation.0));
                     break;
