@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 use pool_worker::channel::{Doorbell, events};
 
 use crate::completion::{Completion, Place, Signal, Waiter};
+use crate::member::Member;
 use crate::notifier::Notifier;
 use crate::scheduler::{Gate, Scheduler};
 use crate::sys;
@@ -263,9 +264,9 @@ impl Pool {
                 return false;
             }
             match attend(&mut locked, completion) {
-                Some((slot, number, doorbell)) => {
+                Some(attended) => {
                     drop(locked);
-                    self.sleep_on_worker(slot, number, &doorbell, deadline);
+                    self.sleep_on_worker(&attended, completion, deadline);
                 }
                 None => self.sleep_on_completion(locked, completion, deadline),
             }
@@ -276,15 +277,18 @@ impl Pool {
     /// Sleeps until the attended worker rings, and leaves it.
     fn sleep_on_worker(
         &self,
-        slot: usize,
-        number: u64,
-        doorbell: &Doorbell,
+        attended: &Attended,
+        completion: &Completion,
         deadline: Option<Instant>,
     ) {
+        let Attended { seq, doorbell, .. } = attended;
         let found = self.spin(doorbell);
         let mut locked = self.lock();
         let hungry = locked.queued() > 0;
-        if !found && let Some(member) = member(&mut locked, slot, number) {
+        // While this thread did not hold the lock, the call may have been taken elsewhere. From now
+        // on whoever takes it rings.
+        let member = attended.member(&mut locked);
+        if !found && let Some(member) = member.filter(|member| member.holds(*seq, completion)) {
             let count = doorbell.count();
             if !member.arm_doorbell(events::ANSWER | member.flow(hungry)) {
                 drop(locked);
@@ -294,7 +298,7 @@ impl Pool {
                 locked = self.lock();
             }
         }
-        if let Some(member) = member(&mut locked, slot, number) {
+        if let Some(member) = attended.member(&mut locked) {
             member.leave();
         }
         locked.turn();
@@ -367,23 +371,35 @@ impl Pool {
     }
 }
 
+/// A worker that a thread waits for, to hear of one call.
+struct Attended {
+    slot: usize,
+    number: u64,
+    seq: u32,
+    doorbell: Doorbell,
+}
+
+impl Attended {
+    /// The worker, if it is still a member.
+    fn member<'a>(&self, locked: &'a mut Locked<'_>) -> Option<&'a mut Member> {
+        let member = locked.member(self.slot)?;
+        (member.number == self.number).then_some(member)
+    }
+}
+
 /// Begins to attend the worker that holds this completion's call, if nobody does.
-fn attend(locked: &mut Locked<'_>, completion: &Completion) -> Option<(usize, u64, Doorbell)> {
+fn attend(locked: &mut Locked<'_>, completion: &Completion) -> Option<Attended> {
     let Place::Worker { slot, seq } = completion.place() else {
         return None;
     };
-    let member = locked
-        .member(slot)
-        .filter(|member| member.holds(seq, completion))?;
-    let doorbell = member.attend()?;
-    Some((slot, member.number, doorbell))
-}
-
-/// The worker in `slot`, if it is still the one of this number.
-fn member<'a>(
-    locked: &'a mut Locked<'_>,
-    slot: usize,
-    number: u64,
-) -> Option<&'a mut crate::member::Member> {
-    locked.member(slot).filter(|member| member.number == number)
+    let member = locked.member(slot)?;
+    if !member.holds(seq, completion) {
+        return None;
+    }
+    Some(Attended {
+        slot,
+        number: member.number,
+        seq,
+        doorbell: member.attend()?,
+    })
 }
