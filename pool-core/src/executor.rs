@@ -1,31 +1,22 @@
 //! The executor: the handle that users hold.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use pool_worker::Task;
-use pool_worker::channel::Bytes;
-use pool_worker::codec::EncodeError;
-use pool_worker::registry::{TaskId, registry};
-use pool_worker::task::Encoder;
 
 use crate::builder::ExecutorBuilder;
+use crate::call::{Call, prepare};
 use crate::completion::{Completion, Outcome};
-use crate::driver::{Locked, Pool};
+use crate::driver::Pool;
 use crate::error::Error;
 use crate::future::{TaskFuture, TaskHandle};
 use crate::map::Map;
-use crate::scheduler::{Call, Gate};
-use crate::task_error::{TaskError, TaskErrorKind};
 
 /// How long [`Executor::worker_pids`] waits for workers that are being started.
 const START_WITHIN: Duration = Duration::from_secs(2);
-/// The largest buffer that a thread keeps for encoding arguments, in bytes.
-const KEPT_BUFFER: usize = 64 * 1024;
 
 /// A pool of worker processes that runs tasks.
 ///
@@ -108,7 +99,7 @@ impl Executor {
             Ok((id, arguments)) => {
                 let completion = Arc::<Completion>::default();
                 let mut locked = self.pool.lock();
-                match refusal(&locked, name) {
+                match locked.refusal(name) {
                     None => {
                         locked.submit(Call::new(id, arguments, Arc::clone(&completion)));
                         locked.turn();
@@ -280,62 +271,5 @@ impl fmt::Debug for Executor {
             .field("queued", &locked.queued())
             .field("pending", &locked.outstanding())
             .finish_non_exhaustive()
-    }
-}
-
-/// A task and its encoded arguments, or why there is no such call; and the task's name.
-pub(crate) type Prepared = (Result<(TaskId, Bytes), TaskError>, &'static str);
-
-/// Finds the task and encodes its arguments, outside of any lock: both run users' code.
-fn prepare<A>(task: Result<TaskId, &'static str>, encoder: Encoder<A>, args: &A) -> Prepared {
-    match task {
-        Ok(id) => {
-            let name = registry().name(id);
-            let arguments = encode(name, |out| encoder(args, out));
-            (arguments.map(|arguments| (id, arguments)), name)
-        }
-        Err(type_name) => {
-            let detail = registry().unknown_text(type_name);
-            let error = TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail);
-            (Err(error), type_name)
-        }
-    }
-}
-
-/// Encodes into a buffer that the thread keeps, so that a small call needs no memory of its own.
-fn encode(
-    name: &'static str,
-    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
-) -> Result<Bytes, TaskError> {
-    thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
-    // A Serialize implementation may submit calls itself: it then finds an empty buffer here.
-    let mut buffer = BUFFER.with(RefCell::take);
-    buffer.clear();
-    let encoded = catch_unwind(AssertUnwindSafe(|| encode(&mut buffer)));
-    let failed = |why: String| TaskError::new(TaskErrorKind::Encode, name).detail(why);
-    let result = match encoded {
-        Ok(Ok(())) if buffer.len() > KEPT_BUFFER => return Ok(Bytes::from_vec(buffer)),
-        Ok(Ok(())) => Ok(Bytes::from_slice(&buffer)),
-        Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(payload) => {
-            // Dropping it could panic once more.
-            std::mem::forget(payload);
-            Err(failed("its Serialize implementation panicked".into()))
-        }
-    };
-    if buffer.capacity() <= KEPT_BUFFER {
-        BUFFER.with(|kept| kept.replace(buffer));
-    }
-    result
-}
-
-/// Why the executor takes no calls, if it does not.
-pub(crate) fn refusal(locked: &Locked<'_>, task: &'static str) -> Option<TaskError> {
-    match locked.gate() {
-        Gate::Open => None,
-        Gate::Closed => Some(TaskError::new(TaskErrorKind::ShutDown, task)),
-        Gate::Broken(reason) => {
-            Some(TaskError::new(TaskErrorKind::PoolBroken, task).caused_by(Arc::clone(reason)))
-        }
     }
 }

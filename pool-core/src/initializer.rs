@@ -8,12 +8,12 @@ use pool_worker::Task;
 use pool_worker::channel::Bytes;
 use pool_worker::registry::{TaskId, registry};
 
+use crate::call::Call;
 use crate::completion::{Completion, Outcome, Waiter};
 use crate::driver::{Locked, Pool};
 use crate::error::Error;
 use crate::member::Member;
-use crate::scheduler::Call;
-use crate::supervisor::Breakdown;
+use crate::scheduler::Breakdown;
 use crate::task_error::TaskErrorKind;
 
 /// What an initializer may return: nothing, or a `Result` whose error breaks the executor.

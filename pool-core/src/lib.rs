@@ -7,19 +7,25 @@ mod future;
 mod map;
 mod wait;
 
-mod initializer;
-mod scheduler;
 mod supervisor;
 
-mod completion;
+mod initializer;
+
 mod driver;
+
 mod notifier;
+mod scheduler;
+
+mod member;
+
+mod call;
+
+mod completion;
 
 mod fork_server;
-mod member;
-mod sys;
 
 mod error;
+mod sys;
 mod task_error;
 
 pub use builder::ExecutorBuilder;

@@ -10,11 +10,10 @@ use pool_worker::channel::Bytes;
 use pool_worker::registry::TaskId;
 use pool_worker::task::Decoder;
 
+use crate::call::{Call, Prepared};
 use crate::completion::{Completion, Outcome, Signal, Waiter};
 use crate::driver::{Locked, Pool};
-use crate::executor::{Prepared, refusal};
 use crate::future;
-use crate::scheduler::Call;
 use crate::task_error::TaskError;
 use crate::wait::Timeout;
 
@@ -218,7 +217,7 @@ impl<I: Iterator> Source<I> {
         let pool = Arc::clone(&flight.pool);
         let mut locked = pool.lock();
         for (call, task) in self.drawn.drain(..) {
-            let refused = refusal(&locked, task);
+            let refused = locked.refusal(task);
             self.exhausted |= refused.is_some();
             let last = refused.is_some();
             flight.submit(&mut locked, refused.map_or(call, Err), task, signal);

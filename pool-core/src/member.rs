@@ -11,8 +11,8 @@ use pool_worker::channel::{
 };
 use pool_worker::protocol::Status;
 
+use crate::call::Call;
 use crate::completion::{Completion, Place};
-use crate::scheduler::Call;
 use crate::sys;
 
 /// For how long a worker may look for calls before it sleeps, where there are cores to spare.

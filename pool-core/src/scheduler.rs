@@ -12,13 +12,14 @@
 //! letting go of it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pool_worker::channel::{Bytes, events};
 use pool_worker::protocol::{PanicReport, Status};
-use pool_worker::registry::{TaskId, registry};
 
+use crate::call::Call;
 use crate::completion::{Completion, Outcome, Place, Waiter};
 use crate::member::{Member, Sentence};
 use crate::task_error::{Side, TaskError, TaskErrorKind};
@@ -33,33 +34,17 @@ const NOT_WORTH_MOVING: Duration = Duration::from_micros(50);
 /// itself is taken for the cause.
 const MAX_MOVES: u8 = 3;
 
-/// A call that was submitted.
+/// Why an executor broke.
 #[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) completion: Arc<Completion>,
-    pub(crate) arguments: Bytes,
-    pub(crate) task: TaskId,
-    /// How often its worker died before it began.
-    pub(crate) moves: u8,
-    /// It belongs to one worker (an initializer) and is never dealt to another.
-    pub(crate) pinned: bool,
-}
+pub(crate) struct Breakdown(pub(crate) String);
 
-impl Call {
-    pub(crate) fn new(task: TaskId, arguments: Bytes, completion: Arc<Completion>) -> Self {
-        Self {
-            completion,
-            arguments,
-            task,
-            moves: 0,
-            pinned: false,
-        }
-    }
-
-    pub(crate) fn task_name(&self) -> &'static str {
-        registry().name(self.task)
+impl fmt::Display for Breakdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
+
+impl std::error::Error for Breakdown {}
 
 /// Whether new calls are taken.
 #[derive(Clone, Debug)]
@@ -68,7 +53,7 @@ pub(crate) enum Gate {
     /// The executor was shut down.
     Closed,
     /// The executor cannot go on, for this reason.
-    Broken(Arc<dyn std::error::Error + Send + Sync>),
+    Broken(Arc<Breakdown>),
 }
 
 /// What the scheduler did about a call that was to be cancelled.
@@ -117,6 +102,18 @@ impl Scheduler {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// Why new calls of `task` are not taken, if they are not.
+    pub(crate) fn refusal(&self, task: &'static str) -> Option<TaskError> {
+        match &self.gate {
+            Gate::Open => None,
+            Gate::Closed => Some(TaskError::new(TaskErrorKind::ShutDown, task)),
+            Gate::Broken(reason) => {
+                let error = TaskError::new(TaskErrorKind::PoolBroken, task);
+                Some(error.caused_by(Arc::<Breakdown>::clone(reason)))
+            }
+        }
     }
 
     pub(crate) fn close(&mut self) {
@@ -471,13 +468,13 @@ impl Scheduler {
     }
 
     /// Ends the executor's service for a reason: all calls fail with it.
-    pub(crate) fn break_down(&mut self, reason: Arc<dyn std::error::Error + Send + Sync>) {
+    pub(crate) fn break_down(&mut self, reason: Arc<Breakdown>) {
         if matches!(self.gate, Gate::Broken(_)) {
             return;
         }
         let error = |call: &Call| {
             TaskError::new(TaskErrorKind::PoolBroken, call.task_name())
-                .caused_by(Arc::clone(&reason))
+                .caused_by(Arc::<Breakdown>::clone(&reason))
         };
         self.fail_queued(error);
         for slot in 0..self.members.len() {

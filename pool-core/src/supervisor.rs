@@ -5,7 +5,6 @@
 //! happened. It holds the fork server and ends with it.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -14,12 +13,13 @@ use std::time::{Duration, Instant};
 use pool_worker::channel::{ApplicationEnd, LastWords, Segment};
 use pool_worker::protocol::{LastWordsKind, PanicReport, Report, Setup, StartMethod};
 
+use crate::call::Call;
 use crate::completion::{Outcome, Place};
 use crate::driver::{Locked, Pool};
 use crate::fork_server::ForkServer;
 use crate::initializer::Initializer;
 use crate::member::{Member, Sentence};
-use crate::scheduler::{Call, Gate};
+use crate::scheduler::{Breakdown, Gate};
 use crate::sys::{self, Epoll};
 use crate::task_error::{Ending, TaskError, TaskErrorKind};
 
@@ -44,18 +44,6 @@ pub(crate) struct RestartLimit {
     pub(crate) deaths: u32,
     pub(crate) within: Duration,
 }
-
-/// Why an executor broke.
-#[derive(Debug)]
-pub(crate) struct Breakdown(pub(crate) String);
-
-impl fmt::Display for Breakdown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Breakdown {}
 
 /// A worker that has died, until it is known how.
 struct Remains {
