@@ -21,8 +21,8 @@ pub(crate) struct Call {
     pub(crate) completion: Arc<Completion>,
     pub(crate) arguments: Bytes,
     pub(crate) task: TaskId,
-    /// How often its worker died before it began.
-    pub(crate) moves: u8,
+    /// How often it was the next call of a worker that died.
+    pub(crate) suspicions: u8,
     /// It belongs to one worker (an initializer) and is never dealt to another.
     pub(crate) pinned: bool,
 }
@@ -33,7 +33,7 @@ impl Call {
             completion,
             arguments,
             task,
-            moves: 0,
+            suspicions: 0,
             pinned: false,
         }
     }

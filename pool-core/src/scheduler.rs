@@ -30,9 +30,9 @@ const RING_TIME: Duration = Duration::from_millis(1);
 const MAX_DEPTH: usize = 1024;
 /// Work that a worker has before it below this time is not worth taking to another one.
 const NOT_WORTH_MOVING: Duration = Duration::from_micros(50);
-/// How often a call is dealt anew because its worker died before it began. Beyond that the call
-/// itself is taken for the cause.
-const MAX_MOVES: u8 = 3;
+/// How often a call may be the next one of a worker that dies. Beyond that the call itself is taken
+/// for the cause: a hostile task can make it seem that it has not begun.
+const MAX_SUSPICIONS: u8 = 8;
 
 /// Why an executor broke.
 #[derive(Debug)]
@@ -498,11 +498,14 @@ impl Scheduler {
         let mut again = Vec::new();
         let mut begun = Vec::new();
         for mut placed in member.clear() {
-            let suspect = placed.call.moves >= MAX_MOVES;
-            if placed.call.pinned || suspect || member.has_begun(&placed) {
+            if member.has_begun(&placed) {
+                begun.push(placed.call);
+                continue;
+            }
+            placed.call.suspicions += u8::from(begun.is_empty() && again.is_empty());
+            if placed.call.pinned || placed.call.suspicions > MAX_SUSPICIONS {
                 begun.push(placed.call);
             } else {
-                placed.call.moves += 1;
                 again.push(placed.call);
             }
         }
