@@ -133,6 +133,11 @@ impl Member {
         self.live == 0
     }
 
+    /// Whether its process is not asleep, as far as can be told.
+    pub(crate) fn is_awake(&self) -> bool {
+        self.link.is_awake()
+    }
+
     pub(crate) fn is_streaming(&self) -> bool {
         self.streamed.is_some()
     }

@@ -186,6 +186,11 @@ impl ApplicationEnd {
         }
     }
 
+    /// Whether the worker has not said that it sleeps.
+    pub fn is_awake(&self) -> bool {
+        self.segment.header().doze.0.load(Relaxed) == 0
+    }
+
     /// Takes the next whole answer out of the ring, if there is one.
     pub fn receive(&mut self) -> Result<Option<Answer>, Violation> {
         loop {
