@@ -191,10 +191,11 @@ impl ApplicationEnd {
         self.segment.header().doze.0.load(Relaxed) == 0
     }
 
-    /// Takes the next whole answer out of the ring, if there is one.
+    /// Takes the next whole answer out of the ring, if there is one. Looks only at what is there
+    /// when it is called: a worker that goes on sending does not keep the caller here.
     pub fn receive(&mut self) -> Result<Option<Answer>, Violation> {
+        let head = self.segment.header().answers_head.0.load(Acquire);
         loop {
-            let head = self.segment.header().answers_head.0.load(Acquire);
             if head == self.tail {
                 return Ok(None);
             }
