@@ -161,12 +161,10 @@ impl Completion {
         Ok(())
     }
 
-    /// Takes away the waiters that `is_meant` names, and tells how many there were.
-    pub(crate) fn remove_waiters(&self, is_meant: impl Fn(&Waiter) -> bool) -> usize {
-        let mut state = self.state();
-        let before = state.waiters.len();
-        state.waiters.retain(|waiter| !is_meant(waiter));
-        before - state.waiters.len()
+    /// Takes away the waiters that `is_meant` names.
+    pub(crate) fn remove_waiters(&self, is_meant: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
+        let is_meant = |waiter: &mut Waiter| is_meant(waiter);
+        self.state().waiters.extract_if(.., is_meant).collect()
     }
 }
 

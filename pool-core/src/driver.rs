@@ -20,6 +20,9 @@
 //! A call that leaves an attended worker (taken back, or by the worker's death) rings the thread
 //! that attends it.
 
+#[cfg(test)]
+mod tests;
+
 use std::hint;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
@@ -165,6 +168,15 @@ impl Locked<'_> {
         self.announce();
     }
 
+    /// Lets go of the lock until a worker came to be or went, at most until `deadline`.
+    pub(crate) fn await_worker(&mut self, deadline: Instant) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.state = self.state.take().map(|state| {
+            let waited = self.pool.changed.wait_timeout(state, left);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        });
+    }
+
     /// Tells those who wait for workers to come or go.
     pub(crate) fn announce(&self) {
         self.pool.changed.notify_all();
@@ -211,13 +223,6 @@ impl Pool {
 
     pub(crate) fn notifier(&self) -> &Notifier {
         &self.notifier
-    }
-
-    /// Waits until a worker came to be or went, but not for long, and not beyond `deadline`.
-    pub(crate) fn await_worker(&self, deadline: Instant) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = deadline.saturating_duration_since(Instant::now());
-        drop(self.changed.wait_timeout(state, left));
     }
 
     /// Waits until the supervising thread has ended; `false` if `deadline` came first.
@@ -367,7 +372,7 @@ impl Pool {
     /// Takes a thread away from the waiters of a completion.
     pub(crate) fn forget(&self, completion: &Completion, signal: &Arc<Signal>) {
         let is_meant = |waiter: &Waiter| matches!(waiter, Waiter::Thread(other, _) if Arc::ptr_eq(other, signal));
-        self.lock().forget(completion, is_meant);
+        let _forgotten = self.lock().forget(completion, is_meant);
     }
 }
 

@@ -220,16 +220,14 @@ impl Executor {
     /// The processes of the workers, as they are now. Waits for those that are being started.
     pub fn worker_pids(&self) -> Vec<u32> {
         let deadline = Instant::now() + START_WITHIN;
+        let mut locked = self.pool.lock();
         loop {
-            let mut locked = self.pool.lock();
             let pids: Vec<u32> = locked.members().filter_map(|member| member.pid).collect();
             let complete = pids.len() == locked.slots() || locked.has_ended() || locked.is_over();
             if complete || Instant::now() > deadline {
                 return pids;
             }
-            locked.turn();
-            drop(locked);
-            self.pool.await_worker(deadline);
+            locked.await_worker(deadline);
         }
     }
 

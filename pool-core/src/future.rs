@@ -294,13 +294,15 @@ impl<R> Future for TaskFuture<R> {
             completion, pool, ..
         } = &self.call;
         if !pool.poll(completion) {
+            // To clone and to drop a waker is to run users' code, which may want the lock.
+            let waiter = Waiter::Future(context.waker().clone());
             let mut locked = pool.lock();
-            locked.forget(completion, |waiter| matches!(waiter, Waiter::Future(_)));
-            if locked
-                .wait(completion, Waiter::Future(context.waker().clone()))
-                .is_ok()
-            {
-                locked.turn();
+            let former = locked.forget(completion, |waiter| matches!(waiter, Waiter::Future(_)));
+            let waiting = locked.wait(completion, waiter);
+            locked.turn();
+            drop(locked);
+            drop(former);
+            if waiting.is_ok() {
                 return Poll::Pending;
             }
         }

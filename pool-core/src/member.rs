@@ -15,6 +15,9 @@ use crate::call::Call;
 use crate::completion::{Completion, Place};
 use crate::sys;
 
+#[cfg(test)]
+pub(crate) mod fixture;
+
 /// For how long a worker may look for calls before it sleeps, where there are cores to spare.
 const SPIN_MICROSECONDS: u32 = 50;
 /// How long after its last answer a worker's pace says nothing about the call that it runs.
@@ -152,14 +155,15 @@ impl Member {
 
     /// The events that keep calls and answers flowing, if there are more calls to deal.
     pub(crate) fn flow(&self, hungry: bool) -> u32 {
-        let more = if self.is_streaming() || (hungry && self.link.calls_left() > 0) {
-            events::LOW
-        } else if hungry {
-            // With nothing left in the ring there is no mark to fall to; the next answer makes room.
-            events::ANSWER
-        } else {
-            0
-        };
+        let more =
+            if self.is_streaming() || (hungry && (self.is_idle() || self.link.calls_left() > 0)) {
+                events::LOW
+            } else if hungry {
+                // With nothing left in the ring there is no mark to fall to; the next answer makes room.
+                events::ANSWER
+            } else {
+                0
+            };
         events::HALF_FULL | more
     }
 
@@ -230,12 +234,11 @@ impl Member {
         };
         let index = answer.seq.wrapping_sub(self.first_seq) as usize;
         let skipped = self.window.iter().take(index).any(Option::is_some);
-        let placed = self
-            .window
-            .get_mut(index)
-            .and_then(Option::take)
-            .filter(|_| !skipped);
-        let Some(placed) = placed.filter(|placed| self.link.has_begun(placed.ticket)) else {
+        let whole = !self.is_streaming() || index + 1 < self.window.len();
+        let placed = self.window.get_mut(index).and_then(|placed| {
+            placed.take_if(|placed| whole && !skipped && self.link.has_begun(placed.ticket))
+        });
+        let Some(placed) = placed else {
             return Err(Violation("it answered a call that it did not have"));
         };
         self.forget_front(index + 1);
@@ -267,7 +270,7 @@ impl Member {
             let Some(placed) = &self.window[index] else {
                 continue;
             };
-            if placed.call.pinned || !self.link.revoke(placed.ticket) {
+            if placed.call.pinned || !self.revoke(placed) {
                 break;
             }
             taken.extend(self.revoked(index));
@@ -280,10 +283,16 @@ impl Member {
     pub(crate) fn take_back_one(&mut self, seq: u32, completion: &Completion) -> Option<Call> {
         let index = self.index_of(seq, completion)?;
         let placed = self.window[index].as_ref()?;
-        if !self.link.revoke(placed.ticket) {
+        if !self.revoke(placed) {
             return None;
         }
         self.revoked(index)
+    }
+
+    /// Sees to it that a call never begins here; `false` if it has begun.
+    #[must_use]
+    pub(crate) fn revoke(&self, placed: &Placed) -> bool {
+        self.link.revoke(placed.ticket)
     }
 
     fn revoked(&mut self, index: usize) -> Option<Call> {
@@ -310,11 +319,7 @@ impl Member {
     pub(crate) fn is_running(&self, seq: u32, completion: &Completion) -> bool {
         self.index_of(seq, completion)
             .and_then(|index| self.window[index].as_ref())
-            .is_some_and(|placed| self.has_begun(placed))
-    }
-
-    pub(crate) fn has_begun(&self, placed: &Placed) -> bool {
-        self.link.has_begun(placed.ticket)
+            .is_some_and(|placed| self.link.has_begun(placed.ticket))
     }
 
     /// Empties the window.

@@ -24,6 +24,9 @@ use crate::completion::{Completion, Outcome, Place, Waiter};
 use crate::member::{Member, Sentence};
 use crate::task_error::{Side, TaskError, TaskErrorKind};
 
+#[cfg(test)]
+mod tests;
+
 /// How much work a worker is dealt ahead.
 const RING_TIME: Duration = Duration::from_millis(1);
 /// The most calls that a worker is dealt ahead.
@@ -165,8 +168,9 @@ impl Scheduler {
         self.members[slot] = Some(member);
     }
 
-    /// Takes all workers out, for the end.
+    /// Takes all workers out, for the end. What they are busy with is of no interest any more.
     pub(crate) fn dismiss(&mut self) -> Vec<Member> {
+        self.fail_placed(killed);
         self.members.iter_mut().filter_map(Option::take).collect()
     }
 
@@ -198,9 +202,17 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Forgets waiters on a completion.
-    pub(crate) fn forget(&mut self, completion: &Completion, is_meant: impl Fn(&Waiter) -> bool) {
-        self.waiting -= completion.remove_waiters(is_meant);
+    /// Forgets waiters on a completion. They are to be dropped without the lock, which may run
+    /// users' code.
+    #[must_use]
+    pub(crate) fn forget(
+        &mut self,
+        completion: &Completion,
+        is_meant: impl Fn(&Waiter) -> bool,
+    ) -> Vec<Waiter> {
+        let forgotten = completion.remove_waiters(is_meant);
+        self.waiting -= forgotten.len();
+        forgotten
     }
 
     /// Takes in what workers answered, deals what waits, and sees to it that whoever sleeps is rung.
@@ -245,6 +257,16 @@ impl Scheduler {
         if let Some(member) = self.member(slot) {
             member.ring_attendant();
         }
+    }
+
+    /// Puts up to `count` calls that a worker has not begun back into the backlog; whether there
+    /// were any.
+    fn take_back(&mut self, slot: usize, count: usize) -> bool {
+        let taken = self
+            .member(slot)
+            .map_or_else(Vec::new, |member| member.take_back(count));
+        self.moved(slot);
+        self.requeue(taken)
     }
 
     /// Deals calls from the backlog to the workers that have room for them.
@@ -298,7 +320,8 @@ impl Scheduler {
         let Some(member) = self.members[slot].as_mut() else {
             return false;
         };
-        let room = depth(member) - member.live();
+        // The worker may have told another pace since it was chosen.
+        let room = depth(member).saturating_sub(member.live());
         for _ in 0..fair.clamp(1, room.max(1)) {
             let Some(call) = self.backlog.pop_front() else {
                 break;
@@ -340,9 +363,7 @@ impl Scheduler {
         {
             return false;
         }
-        let taken = member.take_back(half);
-        self.moved(victim);
-        self.requeue(taken)
+        self.take_back(victim, half)
     }
 
     fn load(&self, slot: usize) -> usize {
@@ -408,11 +429,7 @@ impl Scheduler {
     /// The worker is frozen first, by taking back all that it has not begun, so that the next call
     /// does not die for this one.
     pub(crate) fn kill_running(&mut self, slot: usize, seq: u32, completion: &Completion) -> bool {
-        let Some(member) = self.member(slot) else {
-            return false;
-        };
-        let taken = member.take_back(usize::MAX);
-        self.requeue(taken);
+        self.take_back(slot, usize::MAX);
         self.collect(slot);
         let Some(member) = self
             .member(slot)
@@ -436,11 +453,7 @@ impl Scheduler {
     pub(crate) fn fail_queued(&mut self, error: impl Fn(&Call) -> TaskError) {
         for slot in 0..self.members.len() {
             self.collect(slot);
-            if let Some(member) = self.member(slot) {
-                let taken = member.take_back(usize::MAX);
-                self.moved(slot);
-                self.requeue(taken);
-            }
+            self.take_back(slot, usize::MAX);
         }
         for call in std::mem::take(&mut self.backlog) {
             if !call.completion.is_done() {
@@ -458,15 +471,22 @@ impl Scheduler {
     /// Cancels what has not begun, kills what has: to be followed by the workers' end.
     pub(crate) fn kill_all(&mut self) {
         self.cancel_queued();
+        for member in self.members.iter_mut().flatten() {
+            member.kill(Sentence::OnRequest);
+        }
+        self.fail_placed(killed);
+    }
+
+    /// Fails every call that lies in the ring of a worker, of which the process is told.
+    fn fail_placed(&mut self, error: impl Fn(&Call, Option<u32>) -> TaskError) {
         for slot in 0..self.members.len() {
             let Some(member) = self.member(slot) else {
                 continue;
             };
-            member.kill(Sentence::OnRequest);
             let pid = member.pid;
             for placed in member.clear() {
-                let error = TaskError::new(TaskErrorKind::Killed, placed.call.task_name());
-                self.fill(&placed.call, Outcome::Failed(with_worker(error, pid)));
+                let outcome = Outcome::Failed(error(&placed.call, pid));
+                self.fill(&placed.call, outcome);
             }
         }
     }
@@ -481,15 +501,7 @@ impl Scheduler {
                 .caused_by(Arc::<Breakdown>::clone(&reason))
         };
         self.fail_queued(error);
-        for slot in 0..self.members.len() {
-            let Some(member) = self.member(slot) else {
-                continue;
-            };
-            for placed in member.clear() {
-                let outcome = Outcome::Failed(error(&placed.call));
-                self.fill(&placed.call, outcome);
-            }
-        }
+        self.fail_placed(|call, _| error(call));
         self.gate = Gate::Broken(reason);
     }
 
@@ -502,7 +514,8 @@ impl Scheduler {
         let mut again = Vec::new();
         let mut begun = Vec::new();
         for mut placed in member.clear() {
-            if member.has_begun(&placed) {
+            // Taken back, not just looked at: a worker that is given up on may live yet.
+            if !member.revoke(&placed) {
                 begun.push(placed.call);
                 continue;
             }
@@ -538,11 +551,16 @@ fn depth(member: &Member) -> usize {
 
 /// The events that the executor has to hear of from this worker.
 fn wanted(member: &Member, hungry: bool, urgent: bool) -> u32 {
-    if member.is_idle() {
+    // An idle worker may have to get over calls that were taken back before there is room.
+    if member.is_idle() && !hungry {
         return 0;
     }
     let answer = if urgent { events::ANSWER } else { 0 };
     events::IDLE | answer | member.flow(hungry)
+}
+
+fn killed(call: &Call, pid: Option<u32>) -> TaskError {
+    with_worker(TaskError::new(TaskErrorKind::Killed, call.task_name()), pid)
 }
 
 fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {

@@ -1,0 +1,89 @@
+//! Threads that wait, and workers that the tests move by hand.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::mpsc;
+use std::task::{Context, Wake, Waker};
+
+use super::*;
+use crate::member::fixture;
+use crate::scheduler::Cancelled;
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(10);
+
+/// A pool in which the only worker was dealt a call.
+fn busy() -> (Pool, fixture::Worker, Arc<Completion>) {
+    let pool = Pool::new(1).unwrap();
+    let (member, worker) = fixture::worker(1, true);
+    let completion = Arc::default();
+    let mut locked = pool.lock();
+    locked.admit(0, member);
+    locked.submit(fixture::call(1, &completion));
+    locked.turn();
+    drop(locked);
+    (pool, worker, completion)
+}
+
+/// What another thread does to a call between the moments at which a waiter has the lock.
+type Meanwhile = fn(&Pool, &mut fixture::Worker, &Completion);
+
+#[test]
+fn a_thread_does_not_sleep_on_a_worker_that_its_call_has_left() {
+    let events: [(&str, Meanwhile); 3] = [
+        ("its answer was taken in", |pool, worker, completion| {
+            worker.claim().unwrap();
+            worker.answer();
+            assert!(pool.poll(completion));
+        }),
+        ("it was cancelled", |pool, _, completion| {
+            assert_eq!(pool.lock().cancel(completion, "task"), Cancelled::Yes);
+        }),
+        ("its worker died", |pool, _, _| {
+            assert!(pool.lock().bury(0).is_some());
+        }),
+    ];
+    for (what, meanwhile) in events {
+        let (pool, mut worker, completion) = busy();
+        let mut attended = attend(&mut pool.lock(), &completion).unwrap();
+        meanwhile(&pool, &mut worker, &completion);
+        if let Some(member) = attended.member(&mut pool.lock()) {
+            // This doorbell knows of no answer, as if it had been looked at before there was one.
+            member.leave();
+            attended.doorbell = member.attend().unwrap();
+        }
+        let start = Instant::now();
+        pool.sleep_on_worker(&attended, &completion, Some(start + LONG));
+        assert!(start.elapsed() < LONG, "it slept although {what}");
+    }
+}
+
+/// A waker that needs the executor when it goes.
+struct Needy(Arc<Pool>);
+
+impl Wake for Needy {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Needy {
+    fn drop(&mut self) {
+        self.0.lock().turn();
+    }
+}
+
+#[test]
+fn wakers_may_use_the_executor() {
+    let (finished, seen) = mpsc::channel();
+    thread::spawn(move || {
+        let (pool, _worker, completion) = busy();
+        let pool = Arc::new(pool);
+        let mut future = pin!(fixture::future(&pool, completion));
+        for _ in 0..3 {
+            let waker = Waker::from(Arc::new(Needy(Arc::clone(&pool))));
+            let mut context = Context::from_waker(&waker);
+            assert!(future.as_mut().poll(&mut context).is_pending());
+        }
+        finished.send(()).unwrap();
+    });
+    assert_eq!(seen.recv_timeout(LONG), Ok(()));
+}

@@ -1,0 +1,89 @@
+//! Workers without processes, for tests: their end of the channel is in the test's hands.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use pool_worker::channel::{ApplicationEnd, Segment, WorkerEnd};
+use pool_worker::protocol::Status;
+use pool_worker::registry::TaskId;
+
+use super::Member;
+use crate::Task;
+use crate::call::Call;
+use crate::completion::Completion;
+use crate::driver::Pool;
+use crate::future::{TaskFuture, TaskHandle};
+use crate::sys;
+
+#[pool_macros::task(crate = crate)]
+fn nothing() {}
+
+/// A call that `id` names.
+pub(crate) fn call(id: u64, completion: &Arc<Completion>) -> Call {
+    sized_call(id, completion, size_of::<u64>())
+}
+
+/// A call that `id` names, with so many bytes of arguments.
+pub(crate) fn sized_call(id: u64, completion: &Arc<Completion>, size: usize) -> Call {
+    let mut arguments = vec![0; size];
+    arguments[..size_of::<u64>()].copy_from_slice(&id.to_le_bytes());
+    Call::new(task(), arguments.into(), Arc::clone(completion))
+}
+
+fn task() -> TaskId {
+    Task::entry(&nothing).unwrap()
+}
+
+/// The future of a call of a pool.
+pub(crate) fn future(pool: &Arc<Pool>, completion: Arc<Completion>) -> TaskFuture<()> {
+    let handle = TaskHandle::new(completion, Arc::clone(pool), "nothing");
+    TaskFuture::new(handle, Task::decoder(&nothing))
+}
+
+/// The worker's end of a member's channel.
+pub(crate) struct Worker {
+    end: WorkerEnd,
+    /// The call that was claimed and is not answered.
+    pub(crate) claimed: Option<u32>,
+}
+
+/// A member and its worker.
+pub(crate) fn worker(number: u64, ready: bool) -> (Member, Worker) {
+    let (segment, memfd) = Segment::create().unwrap();
+    let theirs = Arc::new(Segment::open(memfd.as_fd()).unwrap());
+    let (control, bells): (OwnedFd, OwnedFd) = sys::socket_pair().unwrap();
+    let worker = Worker {
+        end: WorkerEnd::new(theirs, bells),
+        claimed: None,
+    };
+    (
+        Member::new(number, ApplicationEnd::new(segment), control, ready),
+        worker,
+    )
+}
+
+impl Worker {
+    /// Claims the next call, if there is one, and gives what names it.
+    pub(crate) fn claim(&mut self) -> Option<u64> {
+        let mut arguments = Vec::new();
+        let call = catch_unwind(AssertUnwindSafe(|| {
+            let instead_of_sleep = || resume_unwind(Box::new(()));
+            self.end.next_call(&mut arguments, instead_of_sleep)
+        }));
+        self.claimed = Some(call.ok()?.seq);
+        arguments.truncate(size_of::<u64>());
+        Some(u64::from_le_bytes(arguments.try_into().unwrap()))
+    }
+
+    /// Answers the call that was claimed.
+    pub(crate) fn answer(&mut self) {
+        let seq = self.claimed.take().expect("a call was claimed");
+        self.say(seq);
+    }
+
+    /// Answers the call of number `seq`, claimed or not.
+    pub(crate) fn say(&mut self, seq: u32) {
+        self.end.answer(seq, Status::Returned, &[]);
+    }
+}

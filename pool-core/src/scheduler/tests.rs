@@ -1,0 +1,410 @@
+//! The scheduler with workers that the tests move by hand.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd;
+
+use pool_worker::channel::MAX_BODY;
+
+use super::*;
+use crate::completion::Signal;
+use crate::member::fixture::{self, Worker};
+use crate::sys::{self, Readiness};
+
+/// A call as the test knows it.
+struct Known {
+    completion: Arc<Completion>,
+    runs: u32,
+    cancelled: bool,
+    waiter: Option<Arc<Signal>>,
+}
+
+/// A scheduler, its workers, and what has to be true of both.
+struct World {
+    scheduler: Scheduler,
+    workers: Vec<Option<Worker>>,
+    calls: HashMap<u64, Known>,
+    remains: Vec<Call>,
+    next: u64,
+    random: u64,
+}
+
+impl World {
+    fn new(slots: usize, seed: u64) -> Self {
+        let mut world = Self {
+            scheduler: Scheduler::new(slots, 0),
+            workers: (0..slots).map(|_| None).collect(),
+            calls: HashMap::new(),
+            remains: Vec::new(),
+            next: 0,
+            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+        };
+        for slot in 0..slots {
+            world.hire(slot);
+        }
+        world
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        usize::try_from(self.random >> 11).unwrap() % limit
+    }
+
+    fn hire(&mut self, slot: usize) {
+        if self.workers[slot].is_some() {
+            return;
+        }
+        let (member, worker) = fixture::worker(self.next, true);
+        self.next += 1;
+        self.scheduler.admit(slot, member);
+        self.workers[slot] = Some(worker);
+    }
+
+    fn submit(&mut self) {
+        let id = self.next;
+        self.next += 1;
+        let completion = Arc::default();
+        self.scheduler.submit(fixture::call(id, &completion));
+        let known = Known {
+            completion,
+            runs: 0,
+            cancelled: false,
+            waiter: None,
+        };
+        self.calls.insert(id, known);
+    }
+
+    /// A random call that may not be done.
+    fn any(&mut self) -> Option<u64> {
+        let count = self.calls.len();
+        let index = if count == 0 {
+            return None;
+        } else {
+            self.below(count)
+        };
+        let mut ids: Vec<_> = self.calls.keys().copied().collect();
+        ids.sort_unstable();
+        ids.get(index).copied()
+    }
+
+    fn claim(&mut self, slot: usize) {
+        let Some(worker) = self.workers[slot].as_mut().filter(|w| w.claimed.is_none()) else {
+            return;
+        };
+        if let Some(id) = worker.claim() {
+            let call = self.calls.get_mut(&id).expect("the call is known");
+            call.runs += 1;
+            assert_eq!(call.runs, 1, "a call ran twice");
+            assert!(!call.cancelled, "a cancelled call ran");
+        }
+    }
+
+    fn answer(&mut self, slot: usize) {
+        if let Some(worker) = self.workers[slot].as_mut().filter(|w| w.claimed.is_some()) {
+            worker.answer();
+        }
+    }
+
+    fn cancel(&mut self) {
+        let Some(id) = self.any() else { return };
+        let known = self.calls.get_mut(&id).unwrap();
+        if self.scheduler.cancel(&known.completion, "task") == Cancelled::Yes {
+            assert_eq!(known.runs, 0, "a call that ran was cancelled");
+            known.cancelled = true;
+        }
+    }
+
+    fn kill(&mut self) {
+        let Some(id) = self.any() else { return };
+        let completion = &self.calls[&id].completion;
+        if let Cancelled::Running { slot, seq } = self.scheduler.cancel(completion, "task") {
+            let killed = self.scheduler.kill_running(slot, seq, completion);
+            assert!(
+                killed
+                    || completion.is_done()
+                    || self
+                        .remains
+                        .iter()
+                        .any(|call| Arc::ptr_eq(&call.completion, completion))
+            );
+        } else if completion.failure() == Some(TaskErrorKind::Cancelled) {
+            self.calls.get_mut(&id).unwrap().cancelled = true;
+        }
+    }
+
+    fn die(&mut self, slot: usize) {
+        if self.workers[slot].take().is_some() {
+            let (_, begun) = self.scheduler.bury(slot).expect("the worker is a member");
+            let ran = |call: &&Call| {
+                self.calls
+                    .values()
+                    .any(|known| known.runs > 0 && Arc::ptr_eq(&known.completion, &call.completion))
+            };
+            assert!(
+                begun.iter().filter(ran).count() <= 1,
+                "one death took several calls"
+            );
+            self.remains.extend(begun);
+        }
+    }
+
+    fn explain(&mut self) {
+        for call in std::mem::take(&mut self.remains) {
+            let error = TaskError::new(TaskErrorKind::WorkerDied, "task");
+            self.scheduler.fill(&call, Outcome::Failed(error));
+        }
+    }
+
+    fn wait(&mut self) {
+        let Some(id) = self.any() else { return };
+        let known = self.calls.get_mut(&id).unwrap();
+        if known.waiter.is_none() {
+            let signal = Arc::new(Signal::default());
+            let waiter = Waiter::Thread(Arc::clone(&signal), 0);
+            if self.scheduler.wait(&known.completion, waiter).is_ok() {
+                known.waiter = Some(signal);
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        let Some(id) = self.any() else { return };
+        let known = self.calls.get_mut(&id).unwrap();
+        if let Some(signal) = known.waiter.take() {
+            let is_meant = |waiter: &Waiter| matches!(waiter, Waiter::Thread(other, _) if Arc::ptr_eq(other, &signal));
+            let _ = self.scheduler.forget(&known.completion, is_meant);
+        }
+    }
+
+    fn step(&mut self) {
+        let slot = self.below(self.workers.len());
+        match self.below(40) {
+            0..=7 => (0..self.below(6)).for_each(|_| self.submit()),
+            8..=17 => self.claim(slot),
+            18..=27 => self.answer(slot),
+            28..=30 => self.cancel(),
+            31 => self.kill(),
+            32 => self.die(slot),
+            33 => self.explain(),
+            34 => self.hire(slot),
+            35 => self.wait(),
+            36 => self.forget(),
+            _ => {
+                let _ = self.scheduler.turn();
+            }
+        }
+        for slot in 0..self.workers.len() {
+            let sentenced = |member: &mut Member| member.sentence == Sentence::OnRequest;
+            if self.scheduler.member(slot).is_some_and(sentenced) && self.below(3) == 0 {
+                self.die(slot);
+            }
+        }
+        self.check();
+    }
+
+    fn check(&mut self) {
+        for waiter in self.scheduler.take_told() {
+            let Waiter::Thread(signal, number) = waiter else {
+                panic!("not a thread")
+            };
+            signal.fire(number);
+        }
+        let pending = |known: &&Known| !known.completion.is_done();
+        let queued = self
+            .calls
+            .values()
+            .filter(pending)
+            .filter(|known| known.completion.place() == Place::Unplaced);
+        assert_eq!(self.scheduler.queued(), queued.count(), "queued");
+        let outstanding = self.calls.values().filter(pending).count();
+        assert_eq!(self.scheduler.outstanding(), outstanding, "outstanding");
+        let waiting = self
+            .calls
+            .values()
+            .filter(pending)
+            .filter(|known| known.waiter.is_some());
+        assert_eq!(self.scheduler.waiting, waiting.count(), "waiting");
+        for known in self
+            .calls
+            .values_mut()
+            .filter(|known| known.completion.is_done())
+        {
+            if let Some(signal) = known.waiter.take() {
+                assert_eq!(signal.take(), Some(0), "a waiter was not told");
+            }
+        }
+        self.calls.retain(|_, known| !known.completion.is_done());
+    }
+
+    /// Lets all workers work until nothing is left.
+    fn drain(&mut self) {
+        for _ in 0..100_000 {
+            if self.calls.is_empty() {
+                return;
+            }
+            for slot in 0..self.workers.len() {
+                self.hire(slot);
+                self.claim(slot);
+                self.answer(slot);
+            }
+            self.explain();
+            let _ = self.scheduler.turn();
+            self.check();
+        }
+        panic!("calls are left over: {:?}", self.scheduler);
+    }
+}
+
+#[test]
+fn every_call_ends_once_whatever_happens() {
+    for seed in 1..=300 {
+        let mut world = World::new(1 + usize::try_from(seed % 4).unwrap(), seed);
+        for _ in 0..400 {
+            world.step();
+        }
+        match seed % 5 {
+            0 => world.scheduler.cancel_queued(),
+            1 => world.scheduler.kill_all(),
+            2 => world
+                .scheduler
+                .break_down(Arc::new(Breakdown("a test".into()))),
+            _ => world.drain(),
+        }
+        world.explain();
+        world.check();
+        world.drain();
+        assert_eq!(world.scheduler.waiting, 0);
+    }
+}
+
+#[test]
+fn calls_behind_those_that_kill_their_workers_survive() {
+    let mut world = World::new(1, 1);
+    fast(&mut world);
+    for _ in 0..100 {
+        world.submit();
+    }
+    for _ in 0..20 {
+        let _ = world.scheduler.turn();
+        world.claim(0);
+        world.die(0);
+        assert_eq!(
+            world.remains.len(),
+            1,
+            "a death took a call that had not begun"
+        );
+        world.explain();
+        world.hire(0);
+    }
+    world.check();
+}
+
+/// A worker of which the scheduler knows that it is fast, so that it is dealt many calls.
+fn fast(world: &mut World) {
+    for _ in 0..100 {
+        world.submit();
+        let _ = world.scheduler.turn();
+        world.claim(0);
+        world.answer(0);
+    }
+    let _ = world.scheduler.turn();
+    world.check();
+}
+
+fn submit(world: &mut World, id: u64, size: usize) -> Arc<Completion> {
+    let completion = Arc::default();
+    let call = fixture::sized_call(id, &completion, size);
+    world.scheduler.submit(call);
+    completion
+}
+
+#[test]
+fn a_ring_full_of_cancelled_calls_does_not_stop_the_next_one() {
+    let mut world = World::new(1, 1);
+    fast(&mut world);
+    let first = submit(&mut world, 1000, 8);
+    let _ = world.scheduler.turn();
+    let mut worker = world.workers[0].take().unwrap();
+    assert_eq!(worker.claim(), Some(1000));
+    let cancelled: Vec<_> = (0..4).map(|id| submit(&mut world, id, MAX_BODY)).collect();
+    let _ = world.scheduler.turn();
+    for completion in &cancelled {
+        assert_eq!(world.scheduler.cancel(completion, "task"), Cancelled::Yes);
+    }
+    let next = submit(&mut world, 2000, MAX_BODY);
+    worker.answer();
+    while world.scheduler.turn() {}
+    assert!(first.is_done());
+    assert_eq!(next.place(), Place::Unplaced);
+    let control = &world.scheduler.member(0).unwrap().control;
+    let rung = || {
+        sys::poll([(control.as_fd(), Readiness::Read)], Some(Duration::ZERO))
+            .unwrap()
+            .any(0)
+    };
+    assert!(!rung());
+    assert_eq!(worker.claim(), None);
+    assert!(rung(), "nobody would ever deal the call");
+    let _ = world.scheduler.turn();
+    assert_eq!(worker.claim(), Some(2000));
+}
+
+#[test]
+fn a_wrong_answer_ends_the_worker_and_loses_no_call() {
+    let lies: [(&str, fn(&mut Worker)); 2] = [
+        ("the call behind the one that runs", |worker| {
+            worker.claim().unwrap();
+            worker.say(101);
+        }),
+        ("a call that it has not begun", |worker| worker.say(100)),
+    ];
+    for (what, lie) in lies {
+        let mut world = World::new(1, 1);
+        fast(&mut world);
+        let calls = [submit(&mut world, 1, 8), submit(&mut world, 2, 8)];
+        let _ = world.scheduler.turn();
+        lie(world.workers[0].as_mut().unwrap());
+        let _ = world.scheduler.turn();
+        let sentence = world.scheduler.member(0).unwrap().sentence;
+        assert!(
+            matches!(sentence, Sentence::Violation(_)),
+            "{what} was believed"
+        );
+        let (_, begun) = world.scheduler.bury(0).unwrap();
+        assert_eq!(
+            begun.len() + world.scheduler.queued(),
+            calls.len(),
+            "{what} lost a call"
+        );
+    }
+}
+
+#[test]
+fn a_call_that_is_answered_before_it_was_sent_ends_the_worker() {
+    let mut world = World::new(1, 1);
+    let _call = submit(&mut world, 1, 4 * MAX_BODY + 1);
+    let _ = world.scheduler.turn();
+    assert!(world.scheduler.member(0).unwrap().is_streaming());
+    let worker = world.workers[0].as_mut().unwrap();
+    assert_eq!(worker.claim(), None, "the call is not there as a whole");
+    worker.say(0);
+    let _ = world.scheduler.turn();
+    let _ = world.scheduler.turn();
+    let sentence = world.scheduler.member(0).unwrap().sentence;
+    assert!(matches!(sentence, Sentence::Violation(_)));
+    assert_eq!(world.scheduler.bury(0).unwrap().1.len(), 1);
+}
+
+#[test]
+fn an_initializer_that_runs_at_the_end_is_told_of_it() {
+    let mut scheduler = Scheduler::new(1, 0);
+    let (mut member, _worker) = fixture::worker(0, false);
+    let completion = Arc::default();
+    let mut call = fixture::call(1, &completion);
+    call.pinned = true;
+    member.offer(0, call).unwrap();
+    scheduler.admit(0, member);
+    assert_eq!(scheduler.dismiss().len(), 1);
+    assert_eq!(completion.failure(), Some(TaskErrorKind::Killed));
+}
