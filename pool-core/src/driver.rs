@@ -70,6 +70,8 @@ pub(crate) struct Pool {
     changed: Condvar,
     notifier: Notifier,
     poke: OwnedFd,
+    /// The process that it belongs to.
+    owner: u32,
     /// How many threads may look for answers at a time, in this process.
     spinners: usize,
     /// For how many microseconds one looks; halved when that was in vain.
@@ -203,9 +205,16 @@ impl Pool {
             changed: Condvar::new(),
             notifier: Notifier::default(),
             poke: sys::event()?,
+            owner: std::process::id(),
             spinners,
             spin: AtomicU32::new(MAX_SPIN),
         })
+    }
+
+    /// Whether this is a copy, in a fork of the process that the pool belongs to. Nobody serves it
+    /// there, its lock may be held for ever, and its workers' memory is not mapped.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.owner != std::process::id()
     }
 
     pub(crate) fn lock(&self) -> Locked<'_> {

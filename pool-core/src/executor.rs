@@ -252,7 +252,9 @@ impl Executor {
 
 impl Drop for Executor {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if self.pool.is_copy() {
+            // It is not this process's to end.
+        } else if thread::panicking() {
             self.kill();
         } else {
             self.shutdown();

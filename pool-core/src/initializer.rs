@@ -3,6 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Wake;
 
 use pool_worker::Task;
 use pool_worker::channel::Bytes;
@@ -46,6 +47,21 @@ mod sealed {
 
 /// Reads what the initializer returned.
 type Check = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
+
+/// A worker whose initializer runs.
+struct Start {
+    initializer: Initializer,
+    pool: Arc<Pool>,
+    completion: Arc<Completion>,
+    number: u64,
+}
+
+impl Wake for Start {
+    fn wake(self: Arc<Self>) {
+        self.initializer
+            .returned(&self.pool, &self.completion, self.number);
+    }
+}
 
 /// A call that every new worker gets before any other.
 #[derive(Clone)]
@@ -116,13 +132,14 @@ impl Initializer {
             return;
         };
         let completion = Arc::new(Completion::default());
-        let report = {
-            let (pool, completion) = (Arc::clone(pool), Arc::clone(&completion));
-            let (this, number) = (self.clone(), member.number);
-            Waiter::Callback(Box::new(move || this.returned(&pool, &completion, number)))
+        let start = Start {
+            initializer: self.clone(),
+            pool: Arc::clone(pool),
+            completion: Arc::clone(&completion),
+            number: member.number,
         };
         // A fresh completion is not filled, so the waiter stays with it.
-        let _ = locked.wait(&completion, report);
+        let _ = locked.wait(&completion, Waiter::Future(Arc::new(start).into()));
         let call = Call {
             pinned: true,
             ..Call::new(task, arguments.clone(), completion)
@@ -131,8 +148,8 @@ impl Initializer {
         let _ = member.offer(slot, call);
     }
 
-    /// The initializer of worker `number` has ended. Runs with the callbacks, as decoding and the
-    /// error's text are users' code.
+    /// The initializer of worker `number` has ended. Runs with the wakers, as decoding and the
+    /// error's text are users' code, and as callbacks may wait for the worker.
     fn returned(&self, pool: &Pool, completion: &Completion, number: u64) {
         let result = match completion.take() {
             Some(Outcome::Returned(output)) => catch_unwind(AssertUnwindSafe(|| {

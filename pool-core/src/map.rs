@@ -21,7 +21,7 @@ use crate::wait::Timeout;
 const FIRST_WINDOW: usize = 4;
 /// The most calls in flight, unless asked for otherwise.
 const MAX_WINDOW: usize = 8192;
-/// The most bytes of arguments in flight; one call may be larger.
+/// The most bytes of arguments and results in flight, as far as two calls for each worker are less.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The most inputs that are drawn at a time, while their workers wait.
 const MAX_STEP: usize = 128;
@@ -90,6 +90,8 @@ struct Flight {
     first: usize,
     count: usize,
     bytes: usize,
+    /// How large a result is to be expected, in bytes: as large as the largest of late.
+    result_bytes: usize,
     /// Completions that were used and can be used again.
     spare: Vec<Arc<Completion>>,
 }
@@ -99,6 +101,8 @@ struct Source<I: Iterator> {
     inputs: I,
     prepare: Prepare<I::Item>,
     window: usize,
+    /// As many are in flight however large they are, so that no worker waits.
+    least: usize,
     fixed: bool,
     exhausted: bool,
     /// Inputs that were drawn and are not submitted: kept here, as drawing the next may panic.
@@ -151,6 +155,10 @@ impl Flight {
             ..
         } = self.take(index)?;
         let outcome = completion.take();
+        if let Some(Outcome::Returned(output)) = &outcome {
+            let faded = self.result_bytes - self.result_bytes / 16;
+            self.result_bytes = output.len().max(faded);
+        }
         if let Some(unshared) = Arc::get_mut(&mut completion) {
             unshared.renew();
             self.spare.push(completion);
@@ -173,7 +181,7 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        if self.count == 0 {
+        if self.count == 0 || self.pool.is_copy() {
             return;
         }
         let mut locked = self.pool.lock();
@@ -192,15 +200,16 @@ impl<I: Iterator> Source<I> {
             return;
         }
         let wanted = (self.window - flight.count).min(MAX_STEP);
-        let mut bytes = flight.bytes;
+        let mut bytes = flight.bytes + flight.count * flight.result_bytes;
         while self.drawn.len() < wanted
-            && (bytes < MAX_BYTES || flight.count + self.drawn.len() == 0)
+            && (bytes < MAX_BYTES || flight.count + self.drawn.len() < self.least)
         {
             let Some(input) = self.inputs.next() else {
                 self.exhausted = true;
                 break;
             };
             let prepared = (self.prepare)(&input);
+            bytes += flight.result_bytes;
             bytes += prepared
                 .0
                 .as_ref()
@@ -239,12 +248,13 @@ impl<R, I: Iterator> Map<R, I> {
         decoder: Decoder<R>,
         inputs: I,
     ) -> Self {
-        let window = pool.lock().slots() * FIRST_WINDOW;
+        let slots = pool.lock().slots();
         Self {
             source: Source {
                 inputs,
                 prepare,
-                window,
+                window: slots * FIRST_WINDOW,
+                least: slots * 2,
                 fixed: false,
                 exhausted: false,
                 drawn: Vec::new(),
@@ -255,6 +265,7 @@ impl<R, I: Iterator> Map<R, I> {
                 first: 0,
                 count: 0,
                 bytes: 0,
+                result_bytes: 0,
                 spare: Vec::new(),
             },
             decoder,

@@ -1,12 +1,13 @@
-//! The thread that runs what users hand over: callbacks and wakers.
+//! The threads that run what users hand over: one for callbacks, one for wakers.
 //!
-//! It is started at first need. Neither the supervising thread nor anybody who holds a lock ever
-//! runs users' code: it may block, panic, or call back into the executor.
+//! They are started at first need. Neither the supervising thread nor anybody who holds a lock ever
+//! runs users' code: it may block, panic, or call back into the executor. A callback may well wait
+//! for what takes a waker, so the two have a thread each.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::thread::{self, JoinHandle};
 
 use crate::completion::Waiter;
 
@@ -17,25 +18,64 @@ struct State {
     finished: bool,
 }
 
-/// Hands waiters over to the thread of callbacks.
-#[derive(Debug, Default)]
-pub(crate) struct Notifier {
+/// A thread that runs waiters one after another, started at first need.
+#[derive(Debug)]
+struct Lane {
+    name: &'static str,
     state: Mutex<State>,
 }
 
-impl Notifier {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Hands waiters over to the threads that run them.
+#[derive(Debug)]
+pub(crate) struct Notifier {
+    callbacks: Lane,
+    wakers: Lane,
+}
 
+impl Default for Notifier {
+    fn default() -> Self {
+        Self {
+            callbacks: Lane::new("pool-callbacks"),
+            wakers: Lane::new("pool-wakers"),
+        }
+    }
+}
+
+impl Notifier {
     /// Tells everybody in `waiters` that what they waited for is there.
     pub(crate) fn notify(&self, waiters: Vec<Waiter>) {
         for waiter in waiters {
             match waiter {
                 Waiter::Thread(signal, number) => signal.fire(number),
-                Waiter::Future(_) | Waiter::Callback(_) => self.hand_over(waiter),
+                Waiter::Future(_) => self.wakers.hand_over(waiter),
+                Waiter::Callback(_) => self.callbacks.hand_over(waiter),
             }
         }
+    }
+
+    /// Runs what was handed over, and ends the threads; does not wait for the callback, or the
+    /// waker, that calls it.
+    pub(crate) fn finish(&self) {
+        let here = self.callbacks.is_current() || self.wakers.is_current();
+        for lane in [&self.callbacks, &self.wakers] {
+            if let Some(thread) = lane.finish().filter(|_| !here) {
+                // The thread catches all panics of what it runs.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn hand_over(&self, waiter: Waiter) {
@@ -43,7 +83,7 @@ impl Notifier {
         if state.sender.is_none() {
             let (sender, receiver) = channel();
             let started = thread::Builder::new()
-                .name("pool-callbacks".into())
+                .name(self.name.into())
                 .spawn(move || {
                     for waiter in receiver {
                         run(waiter);
@@ -72,31 +112,19 @@ impl Notifier {
         }
     }
 
-    /// Whether this is called from a callback.
-    pub(crate) fn is_current(&self) -> bool {
-        self.thread_id() == Some(thread::current().id())
+    /// Whether this is called from what the thread runs.
+    fn is_current(&self) -> bool {
+        let here = |thread: &JoinHandle<()>| thread.thread().id() == thread::current().id();
+        self.state().thread.as_ref().is_some_and(here)
     }
 
-    fn thread_id(&self) -> Option<ThreadId> {
-        self.state()
-            .thread
-            .as_ref()
-            .map(|thread| thread.thread().id())
-    }
-
-    /// Runs what was handed over, and ends the thread; does not wait for the callback that calls it.
-    pub(crate) fn finish(&self) {
-        let here = self.is_current();
+    /// Lets the thread end once it has run what was handed over.
+    fn finish(&self) -> Option<JoinHandle<()>> {
         let finished = State {
             finished: true,
             ..State::default()
         };
-        let State { sender, thread, .. } = std::mem::replace(&mut *self.state(), finished);
-        drop(sender);
-        if let Some(thread) = thread.filter(|_| !here) {
-            // The thread catches all panics of callbacks.
-            let _ = thread.join();
-        }
+        std::mem::replace(&mut *self.state(), finished).thread
     }
 }
 

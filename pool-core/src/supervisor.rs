@@ -300,10 +300,13 @@ impl Supervisor {
             locked.fill(call, Outcome::Failed(error));
         }
         drop(locked);
-        if !in_a_task && member.sentence != Sentence::OnRequest {
-            let how = status.map_or("ended in a way that is not known".into(), |status| {
-                Ending(status).to_string()
-            });
+        // Where the status is not known, what is to blame is counted instead: the fork server's
+        // death, or a fork that failed. For want of descriptors nobody is to blame.
+        if let Some(status) = status
+            && !in_a_task
+            && member.sentence != Sentence::OnRequest
+        {
+            let how = Ending(status);
             self.count_restart(&format!("a worker that ran no task {how}"));
         }
     }
