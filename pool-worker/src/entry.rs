@@ -326,7 +326,7 @@ mod tests {
     fn markers_of_other_sockets_and_shapes_are_refused() {
         let memory = sys::memfd(c"test", 0).unwrap();
         let (socket, _peer) = sys::socket_pair().unwrap();
-        let [memory, socket] = [&memory, &socket].map(|fd| fd.as_raw_fd());
+        let [memory, socket] = [&memory, &socket].map(AsRawFd::as_raw_fd);
         for marker in [
             String::new(),
             "server".into(),
