@@ -9,17 +9,10 @@ const MAX_LINES: usize = 400;
 
 /// Files that are longer still, and are to be split.
 const TOO_LONG: &[&str] = &[
+    "pool-core/src/driver.rs",
     "pool-core/src/map.rs",
     "pool-core/src/scheduler.rs",
     "pool-core/src/supervisor.rs",
-];
-
-/// Modules of `pool-core` that still use each other, and are to be parted.
-const CIRCLES: &[(&str, &str)] = &[
-    ("builder", "executor"),
-    ("executor", "map"),
-    ("initializer", "supervisor"),
-    ("member", "scheduler"),
 ];
 
 /// The root of the repository.
@@ -183,7 +176,7 @@ fn modules_use_each_other_in_no_circle() {
         .filter(|(module, used)| module < used && leads(&arrows, used, module))
         .map(|(module, used)| (module.as_str(), used.as_str()))
         .collect();
-    assert_eq!(circles, CIRCLES);
+    assert!(circles.is_empty(), "they use each other: {circles:?}");
 }
 
 #[test]
