@@ -10,7 +10,7 @@ use pool_core::{Executor, task};
 
 const STARTS: usize = 21;
 const TRIPS: usize = 20_001;
-const MAPPED: u32 = 2_000_000;
+const MAPPED: u32 = 1_000_000;
 
 #[task]
 fn identity(x: u32) -> u32 {
