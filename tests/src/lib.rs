@@ -1,6 +1,1 @@
 //! What the tests share.
-
-/// The programs in the README.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
