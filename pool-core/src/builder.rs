@@ -163,6 +163,22 @@ impl ExecutorBuilder {
     }
 }
 
+impl Executor {
+    /// An executor with one worker for each core that this process may use.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExecutorBuilder::build`].
+    pub fn new() -> Result<Self, Error> {
+        Self::builder().build()
+    }
+
+    /// Sets an executor up otherwise.
+    pub fn builder() -> ExecutorBuilder {
+        ExecutorBuilder::default()
+    }
+}
+
 /// Finds out now whether there will be descriptors enough.
 fn check_file_limit(workers: usize) -> Result<(), Error> {
     let usage = sys::open_files().map_err(|error| Error::io("count the open files", error))?;

@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 
 use pool_worker::Task;
 
-use crate::builder::ExecutorBuilder;
 use crate::call::{Call, prepare};
 use crate::completion::{Completion, Outcome};
 use crate::driver::Pool;
-use crate::error::Error;
 use crate::future::{TaskFuture, TaskHandle};
 use crate::map::Map;
 
@@ -44,20 +42,6 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// An executor with one worker for each core that this process may use.
-    ///
-    /// # Errors
-    ///
-    /// As [`ExecutorBuilder::build`].
-    pub fn new() -> Result<Self, Error> {
-        Self::builder().build()
-    }
-
-    /// Sets an executor up otherwise.
-    pub fn builder() -> ExecutorBuilder {
-        ExecutorBuilder::default()
-    }
-
     pub(crate) fn start(pool: Arc<Pool>, supervisor: JoinHandle<()>) -> Self {
         Self {
             pool,
@@ -202,7 +186,7 @@ impl Executor {
     }
 
     /// Kills the workers and returns when they are gone. What has not begun is cancelled, what runs
-    /// yields [`Killed`](TaskErrorKind::Killed); results that have arrived count.
+    /// yields [`Killed`](crate::TaskErrorKind::Killed); results that have arrived count.
     pub fn kill(&self) {
         let mut locked = self.pool.lock();
         locked.close();

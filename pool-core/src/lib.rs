@@ -1,30 +1,171 @@
-//! A process pool.
+//! A process pool: mark a function with [`#[task]`](task), call it on worker processes, get its
+//! result back, and lose no more than one call when a worker dies.
+//!
+//! ```
+//! use pool_core::{Executor, task};
+//!
+//! #[task]
+//! fn cube(x: i64) -> i64 {
+//!     x * x * x
+//! }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let executor = Executor::new()?; // one worker for each core
+//!     let cubes: Vec<i64> = executor.map(cube, 0..5).collect::<Result<_, _>>()?;
+//!     assert_eq!(cubes, [0, 1, 8, 27, 64]);
+//!     assert_eq!(executor.submit(cube, 5).result()?, cube(5));
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Nothing has to be called first, and `main` needs no guard: executors are built wherever they are
+//! wanted, also in tests, in doctests, beside other threads and inside async runtimes.
+//!
+//! # Tasks
+//!
+//! [`#[task]`](task) leaves the function as it was and registers it beside. An executor is handed
+//! the function's name and the arguments: the argument itself where there is one, `()` where there
+//! is none, a tuple where there are more. Which task is meant is known from the function's type, so
+//! types are checked when the program is compiled; [`task_ref`] makes a value of a task, to choose
+//! at run time.
+//!
+//! ```
+//! # use pool_core::{Executor, task};
+//! #[task]
+//! fn join(words: Vec<String>, separator: String) -> String {
+//!     words.join(&separator)
+//! }
+//!
+//! # let executor = Executor::builder().workers(1).build()?;
+//! let words = vec!["a".to_string(), "b".to_string()];
+//! assert_eq!(executor.submit(join, (words, ", ".to_string())).result()?, "a, b");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Arguments and results are owned, and cross by serde. Texts and vectors of plain numbers
+//! (`String`, `Vec<u8>`, `Vec<f64>`, ...) cross as memory, all else as `MessagePack`. A value that
+//! would come back changed is refused instead, with [`Encode`](TaskErrorKind::Encode).
+//!
+//! A task in a library that the program's source never names is left out by the linker; its calls
+//! yield [`UnknownTask`](TaskErrorKind::UnknownTask). Any path into that library cures it, or
+//! `use that_crate as _;`.
+//!
+//! # Results and errors
+//!
+//! Every call yields a `Result<R, `[`TaskError`]`>`: that error tells what kept the task from
+//! returning. A task may itself return a `Result`, whose error is the task's own and comes back as
+//! it was; [`AnyError`] carries errors that serde does not know.
+//!
+//! ```
+//! # use pool_core::{Executor, TaskErrorKind, task};
+//! #[task]
+//! fn parse(text: String) -> Result<u32, String> {
+//!     if text.is_empty() {
+//!         std::process::abort();
+//!     }
+//!     text.parse().map_err(|error| format!("{text:?}: {error}"))
+//! }
+//!
+//! # let executor = Executor::builder().workers(1).build()?;
+//! assert_eq!(executor.submit(parse, "7".to_string()).result()?, Ok(7));
+//! assert!(executor.submit(parse, "x".to_string()).result()?.is_err());
+//!
+//! let error = executor.submit(parse, String::new()).result().unwrap_err();
+//! assert_eq!(error.kind(), TaskErrorKind::WorkerDied);
+//! assert_eq!(error.signal(), Some(6));
+//! // Another worker has taken the place of the one that died.
+//! assert_eq!(executor.submit(parse, "8".to_string()).result()?, Ok(8));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Workers
+//!
+//! A worker is a process of the same program in which `main` never runs. It runs one call at a
+//! time. Its statics are as they are before `main`, and stay from call to call until it dies:
+//! [`initializer`](ExecutorBuilder::initializer) is the place to set things up in each. Its
+//! environment, working directory, umask and limits are those of the application when the executor
+//! was built. It reads nothing from standard input, shares standard output and error, and belongs
+//! to no terminal. Panics of tasks are not printed, as they are the call's error.
+//!
+//! How workers come to be is the [`StartMethod`]. By default each executor has a *fork server*: the
+//! program executed anew, which never gets to `main` but forks workers when asked. The application
+//! itself is never forked, so locks that its threads hold are no worker's affair.
+//!
+//! # What isolation means here
+//!
+//! A panic, a segmentation fault, a stack overflow, `exit`, a kill from outside: each costs the call
+//! that ran and nothing else. Calls that had not begun run elsewhere, results that were sent count,
+//! and the worker is replaced. No call runs twice. What a dead worker had started is killed too.
+//!
+//! This guards against faults, not against enemies: a worker has all the rights of the application,
+//! and a task that means harm can use them. What a worker *sends* is checked like any other input.
+//!
+//! # Waiting
+//!
+//! A [`TaskFuture`] is waited for by a thread ([`result`](TaskFuture::result)), awaited in any async
+//! runtime, handed to a callback ([`on_done`](TaskFuture::on_done)), or collected with others
+//! ([`wait`](fn@wait), [`as_completed`]). [`Executor::map`] calls a task for each of many inputs,
+//! lazily and in bounded memory.
+//!
+//! ```
+//! # use pool_core::{Executor, task};
+//! # use std::{future::Future, pin::pin, sync::Arc, task::{Context, Poll, Wake}, thread::{self, Thread}};
+//! # struct Unpark(Thread);
+//! # impl Wake for Unpark { fn wake(self: Arc<Self>) { self.0.unpark() } }
+//! # fn block_on<F: Future>(future: F) -> F::Output {
+//! #     let (mut future, waker) = (pin!(future), Arc::new(Unpark(thread::current())).into());
+//! #     loop {
+//! #         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+//! #             Poll::Ready(output) => return output,
+//! #             Poll::Pending => thread::park(),
+//! #         }
+//! #     }
+//! # }
+//! #[task]
+//! fn double(x: u32) -> u32 {
+//!     x * 2
+//! }
+//!
+//! # let executor = Executor::builder().workers(1).build()?;
+//! let doubled = async { executor.submit(double, 4).await };
+//! assert_eq!(block_on(doubled)?, 8);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The end
+//!
+//! Dropping an [`Executor`] waits for its calls, and its processes are gone after that; see
+//! [`shutdown`](Executor::shutdown), [`shutdown_timeout`](Executor::shutdown_timeout),
+//! [`shutdown_now`](Executor::shutdown_now) and [`kill`](Executor::kill) for other ends. However the
+//! application ends, by `kill -9` too, its workers end with it.
 
-// The layers, from what users see down to the ground; each uses those below it.
+// The layers, from what users see down to the ground. A module uses those of its own layer and of
+// those below it, never in a circle; a test sees to that.
+
+// Face: what users hold.
 mod builder;
 mod executor;
 mod future;
 mod map;
 mod wait;
 
+// Lives: which processes there are, and why one more or less.
+mod initializer;
 mod supervisor;
 
-mod initializer;
-
+// Drive: who moves calls and answers, who sleeps, who is told.
 mod driver;
-
 mod notifier;
+
+// Deal: which call goes to which worker.
+mod member;
 mod scheduler;
 
-mod member;
-
+// Ground: a call and what comes of it, the fork server, system calls, errors.
 mod call;
-
 mod completion;
-
-mod fork_server;
-
 mod error;
+mod fork_server;
 mod sys;
 mod task_error;
 

@@ -1,4 +1,6 @@
-//! The `#[task]` attribute of the `pool-core` process pool.
+//! The `#[task]` attribute of the `pool-core` process pool, which re-exports it.
+//!
+//! `accept` says what may be a task, `expand` what is made of it.
 #![forbid(unsafe_code)]
 
 mod accept;

@@ -1,7 +1,7 @@
 //! What happens in a process before its `main`.
 //!
 //! A fork server is the application's own program, executed anew. It must never reach `main`, and
-//! `main` must need no cooperation. So the loader calls [`before_main`] in every process that
+//! `main` must need no cooperation. So the loader calls `before_main` in every process that
 //! this crate is linked into; nearly always it finds nothing to do. A *marker* in the environment
 //! tells it that the process is to be a fork server, or a worker: it names the role and the
 //! descriptors left open for it. It is heeded only if
@@ -49,7 +49,7 @@ pub enum Role<Fd> {
     Server {
         /// Its end of the socket between application and fork server.
         socket: Fd,
-        /// The sealed [`Setup`].
+        /// The sealed [`Setup`](crate::protocol::Setup).
         setup: Fd,
         /// The application's pidfd.
         application: Fd,
@@ -60,7 +60,7 @@ pub enum Role<Fd> {
         control: Fd,
         /// The memory of its rings.
         rings: Fd,
-        /// The sealed [`Setup`].
+        /// The sealed [`Setup`](crate::protocol::Setup).
         setup: Fd,
         /// The pid of the fork server.
         parent: u32,
@@ -326,7 +326,7 @@ mod tests {
     fn markers_of_other_sockets_and_shapes_are_refused() {
         let memory = sys::memfd(c"test", 0).unwrap();
         let (socket, _peer) = sys::socket_pair().unwrap();
-        let [memory, socket] = [&memory, &socket].map(|fd| fd.as_raw_fd());
+        let [memory, socket] = [&memory, &socket].map(AsRawFd::as_raw_fd);
         for marker in [
             String::new(),
             "server".into(),

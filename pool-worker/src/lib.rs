@@ -1,4 +1,19 @@
 //! What the application and its workers share in the `pool-core` process pool.
+//!
+//! Applications depend on `pool-core`, which re-exports what is theirs; nothing here is a promise to
+//! anybody else. Whatever links this crate can become a fork server or a worker before its `main`:
+//!
+//! - [`entry`]: what happens before `main`, and which processes it is meant for.
+//! - [`fork_server`]: forks workers when asked, reaps them, and ends with its application.
+//! - [`worker`]: what a worker does, from its birth to its last words.
+//!
+//! Both ends speak by these:
+//!
+//! - [`Task`], [`TaskEntry`], [`registry`]: functions as tasks, found by type and by name.
+//! - [`codec`]: values to bytes and back.
+//! - [`protocol`]: messages between application and fork server, and how calls end.
+//! - [`channel`]: two rings in shared memory for each worker, and bells.
+//! - [`sys`]: system calls, each behind a safe function.
 
 mod any_error;
 pub mod channel;

@@ -140,3 +140,17 @@ fn io_bound_leaves_no_files() {
         0
     );
 }
+
+#[test]
+fn figures_are_three() {
+    let lines = lines_of("figures");
+    let begins = [
+        "From nothing to ",
+        "A call, there and back",
+        "Tiny calls by map: ",
+    ];
+    assert_eq!(lines.len(), begins.len(), "{lines:?}");
+    for (line, begin) in lines.iter().zip(begins) {
+        assert!(line.starts_with(begin), "{lines:?}");
+    }
+}

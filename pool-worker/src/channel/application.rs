@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 use super::ring::Ring;
 use super::segment::{Segment, futex_wait, futex_wake};
 use super::{
-    BELL_FUTEX, BELL_NUMBER, FRAME_HEADER, FRAME_UNIT, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, events,
-    frame_size, state,
+    BELL_FUTEX, BELL_NUMBER, FRAME_HEADER, FRAME_UNIT, MAX_BODY, MAX_LAST_WORDS, RING_SIZE,
+    body_len, events, frame_size, state,
 };
 use crate::protocol::Status;
 
@@ -143,7 +143,7 @@ impl ApplicationEnd {
     fn push(&mut self, first_word: u32, task: u32, seq: u32, total: u64, body: &[u8]) {
         let at = self.head;
         self.calls.word(at, 0).store(first_word, Relaxed);
-        self.calls.word(at, 1).store(body.len() as u32, Relaxed);
+        self.calls.word(at, 1).store(body_len(body), Relaxed);
         self.calls.word(at, 2).store(task, Relaxed);
         self.calls.word(at, 3).store(seq, Relaxed);
         self.calls.total(at).store(total, Relaxed);
@@ -287,11 +287,12 @@ impl ApplicationEnd {
     fn arm(&mut self, bell: u32) -> bool {
         self.bell_number = self.bell_number.wrapping_add(BELL_NUMBER);
         let header = self.segment.header();
-        let low_water = self.calls_left() / 2;
-        header.bell.0.low_water.store(low_water as u32, Relaxed);
+        // A worker that lies about what it took hears of it at the wrong time.
+        let low_water = u32::try_from(self.calls_left() / 2).unwrap_or(u32::MAX);
+        header.bell.0.low_water.store(low_water, Relaxed);
         header.bell.0.word.store(self.bell_number | bell, Release);
         fence(SeqCst);
-        self.has_answers() || (bell & events::LOW != 0 && self.calls_left() <= low_water)
+        self.has_answers() || (bell & events::LOW != 0 && self.calls_left() <= u64::from(low_water))
     }
 
     /// How long a call took this worker of late, as it says itself.

@@ -104,5 +104,14 @@ const fn frame_size(len: usize) -> u64 {
     ((FRAME_HEADER + len).next_multiple_of(FRAME_UNIT)) as u64
 }
 
+/// The length of a frame's body, as its header tells it.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a body has at most MAX_BODY bytes, and last words have fewer"
+)]
+const fn body_len(body: &[u8]) -> u32 {
+    body.len() as u32
+}
+
 #[cfg(test)]
 mod tests;

@@ -31,7 +31,7 @@ impl Ring {
     }
 
     fn at(self, position: u64) -> NonNull<u8> {
-        let offset = (position % RING_SIZE as u64) as usize;
+        let offset = offset(position);
         // SAFETY: `offset` is below `RING_SIZE`, the size of the memory at `base`.
         unsafe { self.base.add(offset) }
     }
@@ -54,43 +54,52 @@ impl Ring {
     }
 
     /// Copies `bytes` into the ring from `position` on.
-    pub(super) fn write(&self, position: u64, bytes: &[u8]) {
+    pub(super) fn write(self, position: u64, bytes: &[u8]) {
         debug_assert!(bytes.len() <= RING_SIZE);
         let (first, second) = bytes.split_at(bytes.len().min(Self::until_end(position)));
         // SAFETY: `first` ends at the ring's end at the latest; private memory never overlaps it.
         unsafe {
             self.at(position)
-                .copy_from_nonoverlapping(NonNull::from(first).cast(), first.len())
+                .copy_from_nonoverlapping(NonNull::from(first).cast(), first.len());
         };
         if !second.is_empty() {
             // SAFETY: `second` is shorter than the ring and starts at its beginning.
             unsafe {
                 self.base
-                    .copy_from_nonoverlapping(NonNull::from(second).cast(), second.len())
+                    .copy_from_nonoverlapping(NonNull::from(second).cast(), second.len());
             };
         }
     }
 
     /// Copies the bytes of the ring from `position` on into `bytes`.
-    pub(super) fn read(&self, position: u64, bytes: &mut [u8]) {
+    pub(super) fn read(self, position: u64, bytes: &mut [u8]) {
         debug_assert!(bytes.len() <= RING_SIZE);
         let here = bytes.len().min(Self::until_end(position));
         let (first, second) = bytes.split_at_mut(here);
         // SAFETY: `first` ends at the ring's end at the latest; private memory never overlaps it.
         unsafe {
             self.at(position)
-                .copy_to_nonoverlapping(NonNull::from(&mut *first).cast(), first.len())
+                .copy_to_nonoverlapping(NonNull::from(&mut *first).cast(), first.len());
         };
         if !second.is_empty() {
             // SAFETY: `second` is shorter than the ring and starts at its beginning.
             unsafe {
                 self.base
-                    .copy_to_nonoverlapping(NonNull::from(&mut *second).cast(), second.len())
+                    .copy_to_nonoverlapping(NonNull::from(&mut *second).cast(), second.len());
             };
         }
     }
 
     fn until_end(position: u64) -> usize {
-        RING_SIZE - (position % RING_SIZE as u64) as usize
+        RING_SIZE - offset(position)
     }
+}
+
+/// Where the byte of a position lies in the ring.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the remainder is below RING_SIZE, a usize"
+)]
+const fn offset(position: u64) -> usize {
+    (position % RING_SIZE as u64) as usize
 }

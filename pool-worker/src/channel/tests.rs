@@ -66,7 +66,7 @@ fn values_of_all_sizes_come_back_as_they_went() {
     ];
     let worker = echo(worker, sizes.len());
     for (seq, size) in (0u32..).zip(sizes) {
-        let value: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+        let value: Vec<u8> = (0..=250).cycle().take(size).collect();
         let mut rest = match end.offer(7, seq, &value) {
             Offer::Placed(_) => &[][..],
             Offer::Begun(_, sent) => &value[sent..],
@@ -82,8 +82,8 @@ fn values_of_all_sizes_come_back_as_they_went() {
 
 #[test]
 fn answers_come_in_the_order_of_calls_and_a_full_ring_says_so() {
-    let (mut end, worker, _socket) = pair();
     const CALLS: u32 = 100_000;
+    let (mut end, worker, _socket) = pair();
     let worker = echo(worker, CALLS as usize);
     let (mut sent, mut received) = (0, 0);
     while received < CALLS {
@@ -167,18 +167,19 @@ fn the_socket_is_rung_once_for_each_bell() {
 
 #[test]
 fn a_lying_worker_is_found_out() {
-    let lies: [(&str, fn(&Segment)); 5] = [
+    type Lie = fn(&Segment);
+    let lies: [(&str, Lie); 5] = [
         ("a position beyond the ring", |s| {
             s.header()
                 .answers_head
                 .0
-                .store(RING_SIZE as u64 + 32, std::sync::atomic::Ordering::SeqCst)
+                .store(RING_SIZE as u64 + 32, std::sync::atomic::Ordering::SeqCst);
         }),
         ("a crooked position", |s| {
             s.header()
                 .answers_head
                 .0
-                .store(5, std::sync::atomic::Ordering::SeqCst)
+                .store(5, std::sync::atomic::Ordering::SeqCst);
         }),
         ("a body longer than what was sent", |s| {
             s.answers()

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::ring::Ring;
 use super::segment::{Segment, futex_wait, futex_wake};
 use super::{
-    BELL_FUTEX, FRAME_HEADER, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, events, frame_size, state,
+    BELL_FUTEX, FRAME_HEADER, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, body_len, events, frame_size,
+    state,
 };
 use crate::protocol::Status;
 use crate::sys;
@@ -61,7 +62,8 @@ impl Batch {
     fn end(&mut self) -> Option<u64> {
         let elapsed = self.start.take()?.elapsed();
         let calls = std::mem::take(&mut self.calls);
-        Some((elapsed.as_nanos() / u128::from(calls.max(1))).clamp(1, u128::from(u64::MAX)) as u64)
+        let each = elapsed.as_nanos() / u128::from(calls.max(1));
+        Some(u64::try_from(each).unwrap_or(u64::MAX).max(1))
     }
 }
 
@@ -156,7 +158,7 @@ impl WorkerEnd {
             self.sleep_until(events::HALF_FULL, &mut || (), |end| end.room() >= size);
             let at = self.head;
             self.answers.word(at, 0).store(status as u32, Relaxed);
-            self.answers.word(at, 1).store(piece.len() as u32, Relaxed);
+            self.answers.word(at, 1).store(body_len(piece), Relaxed);
             self.answers.word(at, 2).store(seq, Relaxed);
             self.answers.total(at).store(body.len() as u64, Relaxed);
             self.answers.write(at + FRAME_HEADER as u64, piece);
@@ -266,7 +268,7 @@ impl Segment {
         let words = self.last_words();
         let bytes = &bytes[..bytes.len().min(MAX_LAST_WORDS)];
         words.seq.store(seq, Relaxed);
-        words.len.store(bytes.len() as u32, Relaxed);
+        words.len.store(body_len(bytes), Relaxed);
         for (word, chunk) in words.bytes.iter().zip(bytes.chunks(4)) {
             let mut four = [0; 4];
             four[..chunk.len()].copy_from_slice(chunk);

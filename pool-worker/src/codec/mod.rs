@@ -1,13 +1,13 @@
 //! Values to bytes and back, one at a time.
 //!
-//! A plain value ([`plain`]: `Vec<u8>`, `String`, `Vec<f64>` and the like) crosses as memory: its
+//! A plain value (`Vec<u8>`, `String`, `Vec<f64>` and the like) crosses as memory: its
 //! length in bytes as a little-endian `u64`, then the bytes. Any other value crosses as
 //! `MessagePack` as `rmp-serde` writes it with structs as maps, so that fields may be skipped and
 //! untagged, flattened and internally tagged types find what they look for. What comes back must
 //! be what was sent, so the format differs where `rmp-serde`'s would not give that:
 //!
 //! - `Some(x)` is written as `x`, which is ambiguous where `x` itself is written as nil (`None`,
-//!   `()`, a unit struct, a JSON null). [`marker::SOME`] goes in front of such an `x`, and in front
+//!   `()`, a unit struct, a JSON null). `marker::SOME` goes in front of such an `x`, and in front
 //!   of an `x` that begins with that marker.
 //! - A unit struct is nil, not an empty array, which an untagged enum would take for a sequence.
 //! - 128-bit integers have markers of their own, or an untagged enum would take them for bytes.
