@@ -3,6 +3,7 @@
 use std::{
     env,
     fs::{self, read_link, read_to_string},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     io::ErrorKind,
     path::Path,
     process,
@@ -14,30 +15,19 @@ use crate::{sys, wait::until};
 pub(crate) const MARK: &str = "POOL_TEST_MARK";
 
 /// What of this process, and around it, outlives a test that does not clean up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Footprint {
-    descriptors: Vec<String>,
-    threads: Vec<String>,
-    memfds: Vec<String>,
-    dispositions: Vec<String>,
-    environment: Vec<String>,
-    processes: Vec<String>,
-}
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Footprint(Vec<String>);
 
 impl Footprint {
     /// The footprint as it is now.
     pub(crate) fn take() -> Self {
-        Self {
-            descriptors: descriptors(),
-            threads: threads(),
-            memfds: lines("/proc/self/maps", &["memfd:"]),
-            dispositions: lines(
-                "/proc/self/status",
-                &["SigBlk", "SigIgn", "SigCgt", "Umask"],
-            ),
-            environment: environment(),
-            processes: mark().map_or_else(Vec::new, |mark| marked_processes(&mark)),
-        }
+        let mut all = descriptors();
+        all.extend(threads().into_iter().map(|name| format!("thread {name}")));
+        all.extend(lines("/proc/self/maps", &["memfd:"]));
+        all.extend(dispositions());
+        all.extend(environment());
+        all.extend(mark().into_iter().flat_map(|mark| marked_processes(&mark)));
+        Self(all)
     }
 
     /// Waits until the footprint is again what `self` is, and this process has no child.
@@ -54,7 +44,16 @@ impl Footprint {
             std::thread::sleep(std::time::Duration::from_millis(1));
             now = Self::take();
         }
-        assert_eq!(now, *self, "left: what the test left; right: what it found");
+        let only = |these: &Self, those: &Self| -> Vec<String> {
+            let missing = |line: &&String| !those.0.contains(line);
+            these.0.iter().filter(missing).cloned().collect()
+        };
+        assert!(
+            now == *self,
+            "the test left {:?}, where it found {:?}",
+            only(&now, self),
+            only(self, &now)
+        );
         let child = sys::wait_for_any_child();
         assert!(
             matches!(&child, Err(error) if error.raw_os_error() == Some(libc::ECHILD)),
@@ -66,6 +65,22 @@ impl Footprint {
 /// The mark of the test that this process belongs to.
 pub(crate) fn mark() -> Option<String> {
     env::var(MARK).ok()
+}
+
+/// What this thread blocks, and what its process does with signals and modes of files.
+fn dispositions() -> Vec<String> {
+    // Two signals that the C library uses for itself, from the first thread on.
+    const INTERNAL: u64 = 0b11 << 31;
+    let words = ["SigBlk", "SigIgn", "SigCgt", "Umask"];
+    // Not those of the process: its first thread may be about to start one, all signals blocked.
+    lines("/proc/thread-self/status", &words)
+        .into_iter()
+        .filter_map(|line| {
+            let (name, set) = line.split_once(":\t")?;
+            let set = u64::from_str_radix(set, 16).ok()? & !INTERNAL;
+            Some(format!("{name} {set:x}"))
+        })
+        .collect()
 }
 
 /// Other processes that bear `mark`, told by their number, name and state.
@@ -116,14 +131,17 @@ fn descriptors() -> Vec<String> {
         .into_iter()
         .filter_map(|fd| Some((fd, read_link(format!("/proc/self/fd/{fd}")).ok()?)))
         .filter(|(_, target)| !target.starts_with("/proc"))
-        .map(|(fd, target)| format!("{fd} {}", target.display()))
+        .map(|(fd, target)| format!("descriptor {fd} to {}", target.display()))
         .collect()
 }
 
-/// This process's environment, as the program sees it.
+/// This process's environment as the program sees it, values as their hashes.
 fn environment() -> Vec<String> {
     let mut variables: Vec<String> = env::vars_os()
-        .map(|(name, value)| format!("{}={}", name.display(), value.display()))
+        .map(|(name, value)| {
+            let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(value);
+            format!("variable {} of hash {hash:x}", name.display())
+        })
         .collect();
     variables.sort();
     variables

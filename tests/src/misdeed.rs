@@ -78,7 +78,10 @@ impl Misdeed {
     #[track_caller]
     pub fn is_told_by(self, error: &TaskError) {
         let text = error.to_string();
-        let pid = error.worker_pid().expect("the worker is known").to_string();
+        let pid = error
+            .worker_pid()
+            .unwrap_or_else(|| panic!("{self:?}: no worker in {error:?}"));
+        let pid = pid.to_string();
         assert!(text.contains(&pid), "no pid {pid}: {text}");
         assert!(text.contains(error.task()), "no task: {text}");
         let (signal, code) = (error.signal(), error.exit_code());
@@ -141,7 +144,7 @@ impl Serialize for Fragile {
 
 impl<'de> Deserialize<'de> for Fragile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (stage, misdeed) = Deserialize::deserialize(deserializer)?;
+        let (stage, misdeed) = <(Stage, Misdeed)>::deserialize(deserializer)?;
         if stage == Stage::DecodeArguments {
             misdeed.commit().map_err(D::Error::custom)?;
         }
@@ -164,7 +167,7 @@ impl Serialize for Outcome {
 
 impl<'de> Deserialize<'de> for Outcome {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (stage, misdeed) = Deserialize::deserialize(deserializer)?;
+        let (stage, misdeed) = <(Stage, Misdeed)>::deserialize(deserializer)?;
         if stage == Stage::DecodeResult {
             misdeed.commit().map_err(D::Error::custom)?;
         }

@@ -4,7 +4,7 @@ use std::{
     env,
     fs::{self, File, OpenOptions},
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicUsize, Ordering},
 };
@@ -39,12 +39,12 @@ impl Scratch {
 
     /// The closed gate of that name.
     pub fn gate(&self, name: &str) -> Gate {
-        Gate(self.0.join(name))
+        Gate(self.path(name).with_extension("gate"))
     }
 
     /// The log of that name, empty at first.
     pub fn log(&self, name: &str) -> Log {
-        Log(self.0.join(name))
+        Log(self.path(name).with_extension("log"))
     }
 }
 
@@ -83,6 +83,11 @@ impl Log {
     /// The log in the file at `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
+    }
+
+    /// The file that it is in.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Appends a line, whole even if others do so at the same time.

@@ -54,7 +54,7 @@ fn a_panic_of_serde_is_the_calls_error() {
                 error.kind() == kind || error.kind() == TaskErrorKind::Panicked,
                 "{stage:?}: {error:?}"
             );
-            assert!(text.contains("on purpose"), "{stage:?}: {text}");
+            assert!(text.contains("panicked"), "{stage:?}: {text}");
         }
         assert_eq!(pids(&executor), workers, "no worker was lost");
     });

