@@ -298,7 +298,7 @@ impl Scheduler {
         let Some(member) = self.members[slot].as_mut() else {
             return false;
         };
-        let room = depth(member) - member.live();
+        let room = depth(member).saturating_sub(member.live());
         for _ in 0..fair.clamp(1, room.max(1)) {
             let Some(call) = self.backlog.pop_front() else {
                 break;
