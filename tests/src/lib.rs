@@ -1,1 +1,19 @@
-//! What the tests share.
+//! What the tests of the process pool share: processes of their own for tests, conditions with
+//! deadlines, meeting points that cross processes, and tasks that end in every bad way.
+//!
+//! See `README.md` beside this crate for which behaviour is covered where.
+
+mod case;
+mod footprint;
+mod misdeed;
+mod scratch;
+pub mod suite;
+pub mod sys;
+pub mod tasks;
+mod wait;
+
+pub use case::{Isolated, harness, isolated, processes, program};
+pub use footprint::threads;
+pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
+pub use scratch::{Gate, Log, Scratch};
+pub use wait::{PATIENCE, fails_with, rounds, until};

@@ -1,0 +1,170 @@
+//! What a test must leave as it found it.
+
+use std::{
+    env,
+    fs::{self, read_link, read_to_string},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    io::ErrorKind,
+    path::Path,
+    process,
+};
+
+use crate::{sys, wait::until};
+
+/// The variable by which all processes that a test brings about are known.
+pub(crate) const MARK: &str = "POOL_TEST_MARK";
+
+/// What of this process, and around it, outlives a test that does not clean up.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Footprint(Vec<String>);
+
+impl Footprint {
+    /// The footprint as it is now.
+    pub(crate) fn take() -> Self {
+        let mut all = descriptors();
+        all.extend(threads().into_iter().map(|name| format!("thread {name}")));
+        all.extend(lines("/proc/self/maps", &["memfd:"]));
+        all.extend(dispositions());
+        all.extend(environment());
+        all.extend(mark().into_iter().flat_map(|mark| marked_processes(&mark)));
+        Self(all)
+    }
+
+    /// Waits until the footprint is again what `self` is, and this process has no child.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not come back, with the difference.
+    pub(crate) fn returns(&self) {
+        let mut now = Self::take();
+        for _ in 0..2000 {
+            if now == *self {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            now = Self::take();
+        }
+        let only = |these: &Self, those: &Self| -> Vec<String> {
+            let missing = |line: &&String| !those.0.contains(line);
+            these.0.iter().filter(missing).cloned().collect()
+        };
+        assert!(
+            now == *self,
+            "the test left {:?}, where it found {:?}",
+            only(&now, self),
+            only(self, &now)
+        );
+        let child = sys::wait_for_any_child();
+        assert!(
+            matches!(&child, Err(error) if error.raw_os_error() == Some(libc::ECHILD)),
+            "a child is left, or was: {child:?}"
+        );
+    }
+}
+
+/// The mark of the test that this process belongs to.
+pub(crate) fn mark() -> Option<String> {
+    env::var(MARK).ok()
+}
+
+/// What this thread blocks, and what its process does with signals and modes of files.
+fn dispositions() -> Vec<String> {
+    // Two signals that the C library uses for itself, from the first thread on.
+    const INTERNAL: u64 = 0b11 << 31;
+    let words = ["SigBlk", "SigIgn", "SigCgt", "Umask"];
+    // Not those of the process: its first thread may be about to start one, all signals blocked.
+    lines("/proc/thread-self/status", &words)
+        .into_iter()
+        .filter_map(|line| {
+            let (name, set) = line.split_once(":\t")?;
+            let set = u64::from_str_radix(set, 16).ok()? & !INTERNAL;
+            Some(format!("{name} {set:x}"))
+        })
+        .collect()
+}
+
+/// Other processes that bear `mark`, told by their number, name and state.
+pub(crate) fn marked_processes(mark: &str) -> Vec<String> {
+    let wanted = format!("{MARK}={mark}");
+    let mut found = Vec::new();
+    for pid in numbers("/proc") {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let is_marked = environment
+            .split(|&byte| byte == 0)
+            .any(|variable| variable == wanted.as_bytes());
+        if is_marked && pid != process::id() {
+            let stat = read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let told: Vec<&str> = stat.split_ascii_whitespace().take(4).collect();
+            found.push(told.join(" "));
+        }
+    }
+    found
+}
+
+/// Ends what is left of a test's processes, by their numbers.
+pub(crate) fn kill_marked(mark: &str) {
+    until("the test's processes are gone", || {
+        let left = marked_processes(mark);
+        for process in &left {
+            let pid = process.split(' ').next().and_then(|pid| pid.parse().ok());
+            // It may have ended by now, which is all that is wanted.
+            let _ = pid.map(|pid| sys::kill(pid, libc::SIGKILL));
+        }
+        left.is_empty()
+    });
+}
+
+/// The names of this process's threads.
+pub fn threads() -> Vec<String> {
+    let mut names: Vec<String> = numbers("/proc/self/task")
+        .into_iter()
+        .filter_map(|thread| read_to_string(format!("/proc/self/task/{thread}/comm")).ok())
+        .map(|name| name.trim_end().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// This process's descriptors, each with what it leads to.
+fn descriptors() -> Vec<String> {
+    numbers("/proc/self/fd")
+        .into_iter()
+        .filter_map(|fd| Some((fd, read_link(format!("/proc/self/fd/{fd}")).ok()?)))
+        .filter(|(_, target)| !target.starts_with("/proc"))
+        .map(|(fd, target)| format!("descriptor {fd} to {}", target.display()))
+        .collect()
+}
+
+/// This process's environment as the program sees it, values as their hashes.
+fn environment() -> Vec<String> {
+    let mut variables: Vec<String> = env::vars_os()
+        .map(|(name, value)| {
+            let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(value);
+            format!("variable {} of hash {hash:x}", name.display())
+        })
+        .collect();
+    variables.sort();
+    variables
+}
+
+/// The numbers among the names in a directory of `/proc`, sorted.
+fn numbers(directory: &str) -> Vec<u32> {
+    let entries = match Path::new(directory).read_dir() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
+        entries => entries.unwrap_or_else(|error| panic!("{directory}: {error}")),
+    };
+    let mut numbers: Vec<u32> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The lines of `path` that contain one of `words`.
+fn lines(path: &str, words: &[&str]) -> Vec<String> {
+    let text = read_to_string(path).unwrap_or_default();
+    text.lines()
+        .filter(|line| words.iter().any(|word| line.contains(word)))
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,199 @@
+//! What must hold for every start method alike.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use pool_core::{Executor, ExecutorBuilder, TaskErrorKind};
+
+use crate::{
+    Gate, Log, Misdeed, Scratch, fails_with, sys,
+    tasks::{add, cube, even, hang, hold, misbehave, nothing, pid},
+    until,
+};
+
+/// Hands the names of all checks to the macro `$then`.
+#[macro_export]
+macro_rules! for_each_check {
+    ($then:ident) => {
+        $then! {
+            calls_return
+            workers_are_other_processes
+            every_misdeed_costs_one_call
+            a_dead_worker_is_replaced
+            initialized_before_any_call
+            shutdown_finishes_what_is_pending
+            kill_ends_what_runs
+        }
+    };
+}
+
+/// An executor of `workers`, from the settings of `builder`.
+fn build(builder: &ExecutorBuilder, workers: usize) -> Executor {
+    builder.clone().workers(workers).build().unwrap()
+}
+
+/// The processes of all workers, found by having each hold a call at the same time.
+///
+/// # Panics
+///
+/// Where a call fails.
+pub fn pids(executor: &Executor) -> BTreeSet<u32> {
+    let scratch = Scratch::new();
+    let (held, workers) = hold_all(executor, &scratch);
+    assert_eq!(held.len(), executor.workers());
+    workers()
+}
+
+/// Holds one call on every worker: the processes, and what lets go of them and waits.
+fn hold_all<'a>(
+    executor: &'a Executor,
+    scratch: &Scratch,
+) -> (BTreeSet<u32>, impl FnOnce() -> BTreeSet<u32> + use<'a>) {
+    let (log, gate): (Log, Gate) = (scratch.log("held"), scratch.gate("held"));
+    let futures: Vec<_> = (0..executor.workers())
+        .map(|_| executor.submit(hold, (log.clone(), gate.clone())))
+        .collect();
+    log.reaches(executor.workers());
+    let held = log.numbers().into_iter().collect();
+    let finish = move || {
+        gate.open();
+        let results = futures.into_iter().map(|future| future.result().unwrap());
+        results.collect()
+    };
+    (held, finish)
+}
+
+/// Values come back, one at a time and mapped.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn calls_return(builder: &ExecutorBuilder) {
+    let executor = build(builder, 2);
+    executor.submit(nothing, ()).result().unwrap();
+    assert_eq!(executor.submit(cube, 3).result().unwrap(), 27);
+    assert_eq!(executor.submit(add, (1, 2)).result().unwrap(), 3);
+    let cubes: Vec<i64> = executor.map(cube, 0..500).map(Result::unwrap).collect();
+    assert_eq!(cubes, (0..500).map(cube).collect::<Vec<_>>());
+}
+
+/// Every worker is a process of its own, and told as such.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn workers_are_other_processes(builder: &ExecutorBuilder) {
+    let executor = build(builder, 3);
+    let workers = pids(&executor);
+    assert_eq!(workers.len(), 3, "three calls at once run on three workers");
+    assert!(!workers.contains(&std::process::id()));
+    let told: BTreeSet<u32> = executor.worker_pids().into_iter().collect();
+    assert_eq!(told, workers);
+}
+
+/// However a call ends, its neighbours do not notice.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn every_misdeed_costs_one_call(builder: &ExecutorBuilder) {
+    let executor = build(builder, 2);
+    for misdeed in Misdeed::OF_TASKS {
+        let before: Vec<_> = (0..20).map(|x| executor.submit(cube, x)).collect();
+        let bad = executor.submit(misbehave, misdeed);
+        let after: Vec<_> = (0..20).map(|x| executor.submit(cube, x)).collect();
+        misdeed.is_told_by(&bad.result().unwrap_err());
+        for futures in [before, after] {
+            let values: Vec<i64> = futures.into_iter().map(|f| f.result().unwrap()).collect();
+            assert_eq!(values, (0..20).map(cube).collect::<Vec<_>>(), "{misdeed:?}");
+        }
+    }
+    let odd_fail = executor.map(even, 0..10).enumerate();
+    for (x, result) in odd_fail {
+        assert_eq!(result.is_ok(), x % 2 == 0);
+    }
+}
+
+/// Workers killed from outside are replaced.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn a_dead_worker_is_replaced(builder: &ExecutorBuilder) {
+    let executor = build(builder, 2);
+    let old = pids(&executor);
+    for &worker in &old {
+        sys::kill(worker, libc::SIGKILL).unwrap();
+    }
+    until("the dead are gone", || {
+        old.iter().all(|&pid| !sys::exists(pid))
+    });
+    let new = pids(&executor);
+    assert_eq!(new.len(), 2);
+    assert!(new.is_disjoint(&old), "{new:?} {old:?}");
+}
+
+/// The initializer has run in each worker, once.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn initialized_before_any_call(builder: &ExecutorBuilder) {
+    let scratch = Scratch::new();
+    let log = scratch.log("initialized");
+    let with_initializer = builder.clone().initializer(initialize, log.clone());
+    let executor = build(&with_initializer, 2);
+    for worker in pids(&executor) {
+        assert!(log.numbers().contains(&worker));
+    }
+    assert_eq!(log.lines().len(), 2);
+}
+
+/// Logs the worker's process.
+#[pool_core::task]
+fn initialize(log: Log) {
+    log.add(std::process::id());
+}
+
+/// Shutting down waits for all calls, and takes no more.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn shutdown_finishes_what_is_pending(builder: &ExecutorBuilder) {
+    let executor = build(builder, 2);
+    let futures: Vec<_> = (0..100).map(|x| executor.submit(cube, x)).collect();
+    executor.shutdown();
+    fails_with(executor.submit(pid, ()).result(), TaskErrorKind::ShutDown);
+    for (x, future) in (0..).zip(futures) {
+        assert_eq!(future.result().unwrap(), cube(x));
+    }
+}
+
+/// To kill is quick, and leaves no worker.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn kill_ends_what_runs(builder: &ExecutorBuilder) {
+    let executor = build(builder, 2);
+    let scratch = Scratch::new();
+    let log = scratch.log("hanging");
+    let running = [(); 2].map(|()| executor.submit(hang, log.clone()));
+    log.reaches(2);
+    let queued = executor.submit(cube, 2);
+    let start = Instant::now();
+    executor.kill();
+    assert!(start.elapsed() < Duration::from_secs(5));
+    for future in running {
+        fails_with(future.result(), TaskErrorKind::Killed);
+    }
+    fails_with(queued.result(), TaskErrorKind::Cancelled);
+    let workers = log.numbers();
+    assert!(
+        workers.iter().all(|&pid| !sys::exists(pid)),
+        "kill waits until they are gone"
+    );
+}

@@ -1,0 +1,152 @@
+//! The system calls that tests need, and the crimes that only unsafe code can commit.
+
+use std::{io, mem::MaybeUninit, ptr};
+
+/// Turns the -1 of a system call into the error.
+fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Writes where nothing is mapped.
+pub fn write_to_null() {
+    let nowhere = std::hint::black_box(ptr::null_mut::<u8>());
+    // SAFETY: none: the address is never mapped, and the fault is what the caller wants.
+    unsafe { nowhere.write_volatile(1) };
+}
+
+/// Ends this process at once, without handlers.
+pub fn exit_at_once(code: i32) -> ! {
+    // SAFETY: ends the process; no memory is involved.
+    unsafe { libc::_exit(code) }
+}
+
+/// Sends `signal` to this very thread.
+pub fn raise(signal: i32) {
+    // SAFETY: takes and keeps no memory.
+    unsafe { libc::raise(signal) };
+}
+
+/// Sends `signal` to the process `pid`.
+pub fn kill(pid: u32, signal: i32) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    // SAFETY: takes and keeps no memory.
+    checked(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+/// Whether there is a process `pid`, be it a zombie.
+pub fn exists(pid: u32) -> bool {
+    kill(pid, 0).is_ok()
+}
+
+/// What `waitpid(-1)` says: the child that ended, 0 for none yet, `ECHILD` where there is none.
+pub fn wait_for_any_child() -> io::Result<i32> {
+    // SAFETY: a null status is allowed, and nothing else is passed by reference.
+    checked(unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) })
+}
+
+/// Allows this process `soft` of the resource, as `setrlimit(2)` numbers them.
+pub fn limit(resource: u32, soft: u64) -> io::Result<()> {
+    let mut limits = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the pointer is to a local of the type that is asked for.
+    checked(unsafe { libc::getrlimit(resource, limits.as_mut_ptr()) })?;
+    // SAFETY: the call above succeeded, so the kernel has filled it.
+    let mut limits = unsafe { limits.assume_init() };
+    limits.rlim_cur = soft.min(limits.rlim_max);
+    // SAFETY: the pointer is to a local that outlives the call.
+    checked(unsafe { libc::setrlimit(resource, &raw const limits) }).map(drop)
+}
+
+/// No core files, which would make every crash slow.
+pub fn forbid_cores() -> io::Result<()> {
+    limit(libc::RLIMIT_CORE, 0)
+}
+
+/// At most `count` open descriptors.
+pub fn limit_descriptors(count: u64) -> io::Result<()> {
+    limit(libc::RLIMIT_NOFILE, count)
+}
+
+/// Binds this thread, and what it starts, to the first processor that it may use.
+pub fn use_one_processor() -> io::Result<()> {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    let size = size_of::<libc::cpu_set_t>();
+    // SAFETY: the pointer is to a local of the size that is passed.
+    checked(unsafe { libc::sched_getaffinity(0, size, set.as_mut_ptr()) })?;
+    // SAFETY: a set of processors is valid for all bits, and it was zeroed.
+    let allowed = unsafe { set.assume_init() };
+    // SAFETY: reads a bit within the set, whose size bounds the range.
+    let is_allowed = |cpu: &usize| unsafe { libc::CPU_ISSET(*cpu, &allowed) };
+    let first = (0..8 * size).find(is_allowed).unwrap_or(0);
+    // SAFETY: a set of processors without any is all zeros.
+    let mut one: libc::cpu_set_t = unsafe { MaybeUninit::zeroed().assume_init() };
+    // SAFETY: `first` was within the set above.
+    unsafe { libc::CPU_SET(first, &mut one) };
+    // SAFETY: the pointer is to a local of the size that is passed.
+    checked(unsafe { libc::sched_setaffinity(0, size, &raw const one) }).map(drop)
+}
+
+/// Makes this process the one to which orphans among its descendants go.
+pub fn become_subreaper() -> io::Result<()> {
+    // SAFETY: the option takes numbers only.
+    checked(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+}
+
+/// Has the kernel reap this process's children by itself.
+pub fn ignore_children() {
+    // SAFETY: to ignore a signal installs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
+/// Takes back [`ignore_children`].
+pub fn heed_children() {
+    // SAFETY: the default for a signal installs no code.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// Blocks `signal` for this thread and those that it starts.
+pub fn block(signal: i32) -> io::Result<()> {
+    mask(libc::SIG_BLOCK, signal)
+}
+
+/// Takes back [`block`].
+pub fn unblock(signal: i32) -> io::Result<()> {
+    mask(libc::SIG_UNBLOCK, signal)
+}
+
+/// Changes this thread's mask by `signal`.
+fn mask(how: libc::c_int, signal: i32) -> io::Result<()> {
+    // SAFETY: a set of signals without any is all zeros.
+    let mut set: libc::sigset_t = unsafe { MaybeUninit::zeroed().assume_init() };
+    // SAFETY: the pointer is to a local that outlives the call.
+    checked(unsafe { libc::sigaddset(&raw mut set, signal) })?;
+    // SAFETY: the set is a local, and a null old set is allowed.
+    let error = unsafe { libc::pthread_sigmask(how, &raw const set, ptr::null_mut()) };
+    if error == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(error))
+    }
+}
+
+/// Forks a child that does nothing but hold what it inherited until it is killed.
+pub fn fork_idle_copy() -> io::Result<u32> {
+    // SAFETY: the child below calls nothing but `pause`, which is async-signal-safe.
+    let pid = checked(unsafe { libc::fork() })?;
+    if pid == 0 {
+        loop {
+            // SAFETY: waits for a signal; no memory is involved.
+            unsafe { libc::pause() };
+        }
+    }
+    u32::try_from(pid).map_err(io::Error::other)
+}
+
+/// Closes every descriptor above standard error.
+pub fn close_all() {
+    // SAFETY: none for the owners of these descriptors, which is what the caller wants to try.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+}

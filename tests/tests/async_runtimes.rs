@@ -1,0 +1,261 @@
+//! Futures awaited, in any runtime and by hand.
+
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread,
+    time::Duration,
+};
+
+use pool_core::{Executor, TaskErrorKind, TaskFuture};
+use pool_tests::{
+    Misdeed, Scratch, fails_with, isolated,
+    tasks::{cube, even, hang, misbehave, pass},
+    until,
+};
+use tokio::{runtime, task::JoinSet, time::timeout};
+
+fn executor(workers: usize) -> Executor {
+    Executor::builder().workers(workers).build().unwrap()
+}
+
+/// Runs `future` in a runtime of several threads, and again in one of a single thread.
+fn in_both_runtimes<F: Future<Output = ()>>(future: impl Fn() -> F) {
+    for mut builder in [
+        runtime::Builder::new_multi_thread(),
+        runtime::Builder::new_current_thread(),
+    ] {
+        let runtime = builder.worker_threads(2).enable_time().build().unwrap();
+        runtime.block_on(future());
+    }
+}
+
+#[test]
+fn awaited_in_a_runtime() {
+    isolated(|| {
+        in_both_runtimes(|| async {
+            let executor = executor(2);
+            assert_eq!(executor.submit(cube, 3).await.unwrap(), 27);
+            let (one, two, bad) = tokio::join!(
+                executor.submit(cube, 1),
+                executor.submit(cube, 2),
+                executor.submit(even, 1),
+            );
+            assert_eq!((one.unwrap(), two.unwrap()), (1, 8));
+            fails_with(bad, TaskErrorKind::Panicked);
+            let dead = executor.submit(misbehave, Misdeed::Kill).await;
+            Misdeed::Kill.is_told_by(&dead.unwrap_err());
+        });
+    });
+}
+
+#[test]
+fn the_first_of_several() {
+    isolated(|| {
+        in_both_runtimes(|| async {
+            let executor = executor(2);
+            let scratch = Scratch::new();
+            let gate = scratch.gate("gate");
+            let mut slow = executor.submit(pass, (gate.clone(), 1));
+            tokio::select! {
+                result = &mut slow => panic!("the slow one came first: {result:?}"),
+                result = executor.submit(cube, 2) => assert_eq!(result.unwrap(), 8),
+            }
+            let late = timeout(Duration::from_millis(10), &mut slow).await;
+            assert!(late.is_err());
+            gate.open();
+            assert_eq!(slow.await.unwrap(), 1);
+        });
+    });
+}
+
+#[test]
+fn spawned_onto_a_runtime() {
+    isolated(|| {
+        in_both_runtimes(|| async {
+            let executor = Arc::new(executor(2));
+            let mut set = JoinSet::new();
+            for x in 0..200 {
+                set.spawn(executor.submit(cube, x));
+                let executor = executor.clone();
+                set.spawn(async move { executor.submit(cube, -x).await });
+            }
+            let mut sum = 0;
+            while let Some(result) = set.join_next().await {
+                sum += result.unwrap().unwrap();
+            }
+            assert_eq!(sum, 0);
+        });
+    });
+}
+
+#[test]
+fn cancelled_and_killed_through_a_handle() {
+    isolated(|| {
+        in_both_runtimes(|| async {
+            let executor = executor(1);
+            let scratch = Scratch::new();
+            let log = scratch.log("hanging");
+            let running = executor.submit(hang, log.clone());
+            let queued = executor.submit(cube, 1);
+            let (running_handle, queued_handle) = (running.handle(), queued.handle());
+            let end = async {
+                while log.lines().is_empty() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                assert!(queued_handle.cancel());
+                assert!(running_handle.kill());
+            };
+            let (running, queued, ()) = tokio::join!(running, queued, end);
+            fails_with(running, TaskErrorKind::Killed);
+            fails_with(queued, TaskErrorKind::Cancelled);
+        });
+    });
+}
+
+#[test]
+fn blocking_calls_inside_a_runtimes_threads() {
+    isolated(|| {
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .unwrap();
+        let sum = runtime.block_on(async {
+            let blocking = (0..4).map(|x| {
+                tokio::spawn(async move {
+                    let executor = executor(1);
+                    let values: Result<Vec<i64>, _> = executor.map(cube, 0..100).collect();
+                    values.unwrap()[x]
+                })
+            });
+            let mut sum = 0;
+            for value in blocking.collect::<Vec<_>>() {
+                sum += value.await.unwrap();
+            }
+            sum
+        });
+        assert_eq!(sum, 1 + 8 + 27);
+    });
+}
+
+#[test]
+fn awaited_without_a_runtime() {
+    isolated(|| {
+        let executor = executor(2);
+        assert_eq!(pollster::block_on(executor.submit(cube, 3)).unwrap(), 27);
+        let sum = pollster::block_on(async {
+            let mut sum = 0;
+            for x in 0..100 {
+                sum += executor.submit(cube, x).await.unwrap();
+            }
+            sum
+        });
+        assert_eq!(sum, (0..100).map(cube).sum());
+    });
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Polls once, with `count` as the waker.
+fn poll<F: Future>(future: Pin<&mut F>, count: &Arc<Count>) -> Poll<F::Output> {
+    let waker = Waker::from(count.clone());
+    future.poll(&mut Context::from_waker(&waker))
+}
+
+#[test]
+fn the_last_waker_is_woken() {
+    isolated(|| {
+        let executor = executor(1);
+        let scratch = Scratch::new();
+        let gate = scratch.gate("gate");
+        let mut future = pin!(executor.submit(pass, (gate.clone(), 5)));
+        let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        assert!(poll(future.as_mut(), &first).is_pending());
+        assert!(poll(future.as_mut(), &second).is_pending());
+        assert_eq!(
+            second.0.load(Ordering::SeqCst),
+            0,
+            "woken before it is done"
+        );
+        gate.open();
+        until("it is woken", || second.0.load(Ordering::SeqCst) > 0);
+        let Poll::Ready(result) = poll(future.as_mut(), &second) else {
+            panic!("woken, but not done");
+        };
+        assert_eq!(result.unwrap(), 5);
+    });
+}
+
+/// A waker that panics.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker panics on purpose");
+    }
+}
+
+#[test]
+fn a_panicking_waker_hurts_nobody() {
+    isolated(|| {
+        let executor = executor(1);
+        let scratch = Scratch::new();
+        let gate = scratch.gate("gate");
+        let mut future = Box::pin(executor.submit(pass, (gate.clone(), 5)));
+        let waker = Waker::from(Arc::new(Panics));
+        assert!(
+            future
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        gate.open();
+        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+        assert_eq!(pollster::block_on(executor.submit(cube, 3)).unwrap(), 27);
+        until("it is done", || future.is_done());
+        assert_eq!(pollster::block_on(future).unwrap(), 5);
+    });
+}
+
+#[test]
+fn polled_then_taken_by_blocking() {
+    isolated(|| {
+        let executor = executor(1);
+        let scratch = Scratch::new();
+        let gate = scratch.gate("gate");
+        let mut future: TaskFuture<i64> = executor.submit(pass, (gate.clone(), 5));
+        let count = Arc::new(Count::default());
+        assert!(poll(Pin::new(&mut future), &count).is_pending());
+        let other = thread::spawn(move || future.result());
+        gate.open();
+        assert_eq!(other.join().unwrap().unwrap(), 5);
+    });
+}
+
+#[test]
+fn awaited_across_the_end() {
+    isolated(|| {
+        in_both_runtimes(|| async {
+            let executor = executor(1);
+            let futures: Vec<_> = (0..100).map(|x| executor.submit(cube, x)).collect();
+            executor.close();
+            for (x, future) in (0..).zip(futures) {
+                assert_eq!(future.await.unwrap(), cube(x));
+            }
+            fails_with(executor.submit(cube, 1).await, TaskErrorKind::ShutDown);
+        });
+    });
+}

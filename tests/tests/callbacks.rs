@@ -1,0 +1,237 @@
+//! What runs when a call is done.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use pool_core::{Executor, TaskErrorKind};
+use pool_tests::{
+    Misdeed, PATIENCE, Scratch, fails_with, isolated,
+    tasks::{cube, even, hang, hold, misbehave, pid},
+};
+
+fn executor(workers: usize) -> Arc<Executor> {
+    Arc::new(Executor::builder().workers(workers).build().unwrap())
+}
+
+/// The next message, which must come.
+#[track_caller]
+fn next<T>(receiver: &Receiver<T>) -> T {
+    receiver.recv_timeout(PATIENCE).expect("the callback runs")
+}
+
+#[test]
+fn called_with_the_value_the_error_or_the_cancellation() {
+    isolated(|| {
+        let executor = executor(1);
+        let scratch = Scratch::new();
+        let (log, gate) = (scratch.log("held"), scratch.gate("held"));
+        let held = executor.submit(hold, (log.clone(), gate.clone()));
+        log.reaches(1);
+        let (sender, results) = channel();
+        for x in 0..3 {
+            let future = executor.submit(even, x);
+            if x == 2 {
+                assert!(future.cancel());
+            }
+            let sender = sender.clone();
+            future.on_done(move |result| sender.send((x, result)).unwrap());
+        }
+        let (x, result) = next(&results);
+        assert_eq!(x, 2);
+        fails_with(result, TaskErrorKind::Cancelled);
+        gate.open();
+        held.result().unwrap();
+        let (first, second) = (next(&results), next(&results));
+        assert_eq!((first.0, first.1.unwrap()), (0, 0));
+        assert_eq!(second.0, 1);
+        fails_with(second.1, TaskErrorKind::Panicked);
+        drop(sender);
+        drop(executor);
+        assert!(results.recv().is_err(), "each was called once, and dropped");
+    });
+}
+
+#[test]
+fn added_to_a_finished_future_it_runs_at_once() {
+    isolated(|| {
+        let executor = executor(1);
+        let (sender, results) = channel();
+        for x in 0..2 {
+            let future = executor.submit(even, x);
+            future.wait();
+            let sender = sender.clone();
+            future.on_done(move |result| sender.send(result.is_ok()).unwrap());
+        }
+        assert!(next(&results));
+        assert!(!next(&results));
+    });
+}
+
+#[test]
+fn one_after_another_on_a_thread_of_their_own() {
+    isolated(|| {
+        let executor = executor(2);
+        let (sender, threads) = channel();
+        let alone = Arc::new(Mutex::new(()));
+        for x in 0..50 {
+            let (sender, alone) = (sender.clone(), alone.clone());
+            executor.submit(cube, x).on_done(move |_| {
+                let _alone = alone.try_lock().expect("no other callback runs");
+                thread::yield_now();
+                sender.send(thread::current().id()).unwrap();
+            });
+        }
+        let first = next(&threads);
+        assert_ne!(first, thread::current().id());
+        assert!((1..50).all(|_| next(&threads) == first));
+    });
+}
+
+#[test]
+fn a_panic_in_one_costs_nothing_else() {
+    isolated(|| {
+        let executor = executor(1);
+        let (sender, values) = channel();
+        for x in 0..20 {
+            let sender = sender.clone();
+            executor.submit(cube, x).on_done(move |result| {
+                assert!(x % 2 == 0, "a callback panics on purpose");
+                sender.send(result.unwrap()).unwrap();
+            });
+        }
+        for x in (0..20).step_by(2) {
+            assert_eq!(next(&values), cube(x));
+        }
+        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+    });
+}
+
+#[test]
+fn a_slow_one_delays_no_call_and_no_death() {
+    isolated(|| {
+        let executor = executor(1);
+        let (release, blocked) = channel::<()>();
+        let (sender, started) = channel();
+        executor.submit(cube, 1).on_done(move |_| {
+            sender.send(()).unwrap();
+            let _ = blocked.recv();
+        });
+        next(&started);
+        let dead = executor.submit(misbehave, Misdeed::Kill);
+        let result = dead.result_timeout(PATIENCE).unwrap();
+        Misdeed::Kill.is_told_by(&result.unwrap_err());
+        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+        drop(release);
+    });
+}
+
+/// Submits the next call of a chain from the callback of the last.
+fn chain(executor: &Arc<Executor>, left: i64, done: impl Fn(i64) + Send + 'static) {
+    let next_executor = executor.clone();
+    executor.submit(cube, left).on_done(move |result| {
+        assert_eq!(result.unwrap(), cube(left));
+        if left == 0 {
+            done(left);
+        } else {
+            chain(&next_executor, left - 1, done);
+        }
+    });
+}
+
+#[test]
+fn chains_of_calls() {
+    isolated(|| {
+        let executor = executor(2);
+        let (sender, ended) = channel();
+        for _ in 0..3 {
+            let sender = sender.clone();
+            chain(&executor, 100, move |x| sender.send(x).unwrap());
+        }
+        assert_eq!([(); 3].map(|()| next(&ended)), [0; 3]);
+    });
+}
+
+#[test]
+fn a_call_from_a_callback_may_die() {
+    isolated(|| {
+        let executor = executor(1);
+        let (sender, results) = channel();
+        let inner = executor.clone();
+        executor.submit(cube, 1).on_done(move |_| {
+            let misdeed = Misdeed::RaiseSegv;
+            inner.submit(misbehave, misdeed).on_done(move |result| {
+                sender.send(result.unwrap_err()).unwrap();
+            });
+        });
+        Misdeed::RaiseSegv.is_told_by(&next(&results));
+        let worker = executor.submit(pid, ()).result().unwrap();
+        assert_eq!(executor.worker_pids(), [worker]);
+    });
+}
+
+#[test]
+fn the_result_may_be_awaited_in_a_callback() {
+    isolated(|| {
+        let executor = executor(1);
+        let (sender, values) = channel();
+        let inner = executor.clone();
+        executor.submit(cube, 2).on_done(move |result| {
+            let again = inner.submit(cube, result.unwrap()).result();
+            let all: Result<Vec<_>, _> = inner.map(cube, 0..10).collect();
+            sender.send((again.unwrap(), all.unwrap().len())).unwrap();
+        });
+        assert_eq!(next(&values), (512, 10));
+    });
+}
+
+#[test]
+fn the_end_from_a_callback() {
+    isolated(|| {
+        let ends: [fn(&Executor); 5] = [
+            Executor::shutdown,
+            Executor::shutdown_now,
+            Executor::kill,
+            Executor::close,
+            |executor| assert!(executor.shutdown_timeout(Duration::from_secs(20))),
+        ];
+        for end in ends {
+            let executor = executor(2);
+            let (sender, ended) = channel();
+            let inner = executor.clone();
+            executor.submit(cube, 1).on_done(move |_| {
+                end(&inner);
+                end(&inner);
+                let after = inner.submit(cube, 1).result();
+                sender.send(after.unwrap_err().kind()).unwrap();
+            });
+            assert_eq!(next(&ended), TaskErrorKind::ShutDown);
+        }
+    });
+}
+
+#[test]
+fn the_last_handle_dropped_in_a_callback() {
+    isolated(|| {
+        let executor = executor(2);
+        let scratch = Scratch::new();
+        let log = scratch.log("hanging");
+        let hanging = executor.submit(hang, log.clone());
+        log.reaches(1);
+        let (sender, dropped) = channel();
+        let inner = executor.clone();
+        executor.submit(cube, 1).on_done(move |_| {
+            inner.kill();
+            drop(inner);
+            sender.send(()).unwrap();
+        });
+        drop(executor);
+        next(&dropped);
+        fails_with(hanging.result(), TaskErrorKind::Killed);
+    });
+}

@@ -1,0 +1,387 @@
+//! The application around an executor: it is not disturbed, and however it ends, nothing is left.
+
+use std::{
+    env,
+    fs::read_to_string,
+    io::{self, Read, Write},
+    process::{Child, Command, ExitCode, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use pool_core::{Executor, StartMethod, TaskErrorKind, task};
+use pool_tests::{
+    Log, Misdeed, Scratch, functions, harness, processes, program, rounds,
+    suite::pids,
+    sys,
+    tasks::{cube, hang, misbehave},
+    threads, until,
+};
+
+fn main() -> ExitCode {
+    harness(
+        functions![
+            the_host_has_no_child
+            the_hosts_own_children_are_its_own
+            the_host_ignores_its_children
+            the_host_is_a_subreaper
+            the_hosts_threads_and_mask_stay
+            the_hosts_descriptors_stay_here
+            a_forked_copy_of_the_host_delays_nothing
+            killed_applications_leave_nothing
+            applications_killed_at_the_start_leave_nothing
+            a_killed_fork_server_is_replaced
+            work_pending_at_the_end_of_main_is_done
+            an_executor_in_a_static_delays_no_exit
+            exit_with_calls_running
+            a_panic_in_main_kills_what_runs
+            standard_input_is_the_applications
+            without_standard_descriptors
+        ],
+        functions![
+            busy
+            pending
+            in_a_static
+            exiting
+            panicking
+            reading
+            detached
+        ],
+    )
+}
+
+fn executor(workers: usize) -> Executor {
+    Executor::builder().workers(workers).build().unwrap()
+}
+
+/// Whether `waitpid(-1)` says that there is no child.
+fn has_no_child() -> bool {
+    sys::wait_for_any_child().is_err_and(|error| error.raw_os_error() == Some(libc::ECHILD))
+}
+
+fn the_host_has_no_child() {
+    let executor = executor(2);
+    assert!(has_no_child());
+    pids(&executor);
+    let killed = executor.submit(misbehave, Misdeed::Kill);
+    Misdeed::Kill.is_told_by(&killed.result().unwrap_err());
+    assert!(has_no_child());
+    pids(&executor);
+    assert!(has_no_child());
+    let children = read_to_string("/proc/thread-self/children").unwrap();
+    assert_eq!(children, "");
+}
+
+fn the_hosts_own_children_are_its_own() {
+    let executor = executor(2);
+    let mut child = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
+    Misdeed::Abort.is_told_by(
+        &executor
+            .submit(misbehave, Misdeed::Abort)
+            .result()
+            .unwrap_err(),
+    );
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(has_no_child());
+}
+
+fn the_host_ignores_its_children() {
+    sys::ignore_children();
+    let executor = executor(2);
+    for misdeed in Misdeed::OF_TASKS {
+        misdeed.is_told_by(&executor.submit(misbehave, misdeed).result().unwrap_err());
+    }
+    drop(executor);
+    sys::heed_children();
+}
+
+fn the_host_is_a_subreaper() {
+    sys::become_subreaper().unwrap();
+    for _ in 0..3 {
+        let executor = executor(2);
+        pids(&executor);
+        drop(executor);
+        until("no zombie is left to the host", has_no_child);
+    }
+}
+
+#[task]
+fn blocked_signals() -> String {
+    let status = read_to_string("/proc/thread-self/status").unwrap();
+    let blocked = status.lines().find(|line| line.starts_with("SigBlk"));
+    blocked.unwrap().to_owned()
+}
+
+fn the_hosts_threads_and_mask_stay() {
+    sys::block(libc::SIGTERM).unwrap();
+    let before = blocked_signals();
+    assert_eq!(threads().len(), 1);
+    let executor = executor(2);
+    assert_eq!(blocked_signals(), before);
+    let there = executor.submit(blocked_signals, ()).result().unwrap();
+    assert!(
+        there.ends_with("0000000000000000"),
+        "none is blocked in a worker: {there}"
+    );
+    drop(executor);
+    until("it is alone again", || threads().len() == 1);
+    sys::unblock(libc::SIGTERM).unwrap();
+}
+
+/// What a program started by this process has open.
+#[task]
+fn inherited() -> String {
+    let output = Command::new("ls").arg("/proc/self/fd").output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn the_hosts_descriptors_stay_here() {
+    let before = inherited();
+    let executor = executor(2);
+    pids(&executor);
+    assert_eq!(
+        inherited(),
+        before,
+        "what the host starts inherits none of ours"
+    );
+    let there = executor.submit(inherited, ()).result().unwrap();
+    assert_eq!(there.lines().count(), 4, "nor what a task starts: {there}");
+}
+
+fn a_forked_copy_of_the_host_delays_nothing() {
+    let executor = executor(2);
+    let workers = pids(&executor);
+    let copy = sys::fork_idle_copy().unwrap();
+    let start = Instant::now();
+    drop(executor);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    until("the workers are gone", || {
+        workers.iter().all(|&pid| !sys::exists(pid))
+    });
+    sys::kill(copy, libc::SIGKILL).unwrap();
+    until("the copy is reaped", || sys::wait_for_any_child().is_err());
+}
+
+/// Starts processes that would live on, then hangs.
+#[task]
+fn hang_with_children(log: Log) {
+    for command in ["sleep 1000 & sleep 1000", "setsid sleep 1000"] {
+        Command::new("sh").args(["-c", command]).spawn().unwrap();
+    }
+    log.add(std::process::id());
+    loop {
+        thread::park();
+    }
+}
+
+/// A program that keeps its workers, and their children, busy.
+fn busy() {
+    let log = Log::at(env::args().nth(1).unwrap());
+    let start_method = match env::args().nth(2).as_deref() {
+        Some("spawn") => StartMethod::Spawn,
+        _ => StartMethod::ForkServer,
+    };
+    let builder = Executor::builder().workers(2).start_method(start_method);
+    let executor = builder.build().unwrap();
+    let running = [(); 2].map(|()| executor.submit(hang_with_children, log.clone()));
+    executor.submit(hang, log.clone()).wait();
+    drop(running);
+}
+
+/// Starts the program `name`, with `args`.
+fn start(name: &str, args: &[&str]) -> Child {
+    let mut command = program(name);
+    command.args(args).stdin(Stdio::piped());
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn killed_applications_leave_nothing() {
+    for signal in [libc::SIGKILL, libc::SIGINT, libc::SIGTERM, libc::SIGABRT] {
+        for start_method in ["fork server", "spawn"] {
+            let scratch = Scratch::new();
+            let log = scratch.log("running");
+            let mut application = start("busy", &[log.path().to_str().unwrap(), start_method]);
+            log.reaches(2);
+            until("their children run", || {
+                let processes = processes();
+                processes
+                    .iter()
+                    .filter(|process| process.contains("(sleep)"))
+                    .count()
+                    >= 6
+            });
+            sys::kill(application.id(), signal).unwrap();
+            application.wait().unwrap();
+            until("nothing is left", || processes().is_empty());
+        }
+    }
+}
+
+fn applications_killed_at_the_start_leave_nothing() {
+    for round in 0..10 * rounds() {
+        let scratch = Scratch::new();
+        let log = scratch.log("running");
+        let mut application = start("busy", &[log.path().to_str().unwrap()]);
+        let from = Instant::now();
+        let delay = Duration::from_micros(300 * u64::try_from(round).unwrap());
+        while from.elapsed() < delay {
+            thread::yield_now();
+        }
+        application.kill().unwrap();
+        application.wait().unwrap();
+        until("nothing is left", || processes().is_empty());
+    }
+}
+
+fn a_killed_fork_server_is_replaced() {
+    let executor = executor(2);
+    let scratch = Scratch::new();
+    let log = scratch.log("hanging");
+    let hanging = executor.submit(hang, log.clone());
+    log.reaches(1);
+    let old = executor.worker_pids();
+    let stat = read_to_string(format!("/proc/{}/stat", old[0])).unwrap();
+    let parent = stat.rsplit(')').next().unwrap().split(' ').nth(2).unwrap();
+    sys::kill(parent.parse().unwrap(), libc::SIGKILL).unwrap();
+    let error = hanging.result().unwrap_err();
+    assert_eq!(error.kind(), TaskErrorKind::WorkerDied, "{error}");
+    assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+    assert!(pids(&executor).is_disjoint(&old.into_iter().collect()));
+}
+
+#[task]
+fn say(x: i64) {
+    // The worker's standard output is the application's.
+    println!("call {x}");
+}
+
+/// A program that ends `main` with calls pending.
+fn pending() {
+    let executor = executor(2);
+    for x in 0..10 {
+        drop(executor.submit(say, x));
+    }
+}
+
+fn work_pending_at_the_end_of_main_is_done() {
+    let output = start("pending", &[]).wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for x in 0..10 {
+        assert!(
+            text.lines().any(|line| line == format!("call {x}")),
+            "{text}"
+        );
+    }
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+/// An executor that is never dropped.
+static EXECUTOR: OnceLock<Executor> = OnceLock::new();
+
+/// A program whose executor is in a static, with a call that never ends.
+fn in_a_static() {
+    let log = Log::at(env::args().nth(1).unwrap());
+    let executor = EXECUTOR.get_or_init(|| executor(2));
+    assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+    drop(executor.submit(hang, log.clone()));
+    log.reaches(1);
+}
+
+/// A program that calls `exit` with a call that never ends.
+fn exiting() {
+    let log = Log::at(env::args().nth(1).unwrap());
+    let executor = executor(2);
+    drop(executor.submit(hang, log.clone()));
+    log.reaches(1);
+    std::process::exit(5);
+}
+
+/// A program that panics with a call that never ends.
+fn panicking() {
+    let log = Log::at(env::args().nth(1).unwrap());
+    let executor = executor(2);
+    drop(executor.submit(hang, log.clone()));
+    log.reaches(1);
+    panic!("the application fails");
+}
+
+/// Runs a program that has a call running, and returns its code; nothing may be left of it.
+fn code_of(name: &str) -> Option<i32> {
+    let scratch = Scratch::new();
+    let log = scratch.log("running");
+    let output = start(name, &[log.path().to_str().unwrap()])
+        .wait_with_output()
+        .unwrap();
+    until("nothing is left", || processes().is_empty());
+    output.status.code()
+}
+
+fn an_executor_in_a_static_delays_no_exit() {
+    assert_eq!(code_of("in_a_static"), Some(0));
+}
+
+fn exit_with_calls_running() {
+    assert_eq!(code_of("exiting"), Some(5));
+}
+
+fn a_panic_in_main_kills_what_runs() {
+    assert_eq!(code_of("panicking"), Some(101));
+}
+
+#[task]
+fn read_input() -> usize {
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text).unwrap_or(0)
+}
+
+/// A program whose tasks read standard input, and that then reads it itself.
+fn reading() {
+    let executor = executor(2);
+    assert_eq!(executor.submit(read_input, ()).result().unwrap(), 0);
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text).unwrap();
+    print!("{text}");
+}
+
+fn standard_input_is_the_applications() {
+    let mut application = start("reading", &[]);
+    let mut input = application.stdin.take().unwrap();
+    input.write_all(b"for main").unwrap();
+    drop(input);
+    let output = application.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "for main");
+}
+
+/// A program that has no standard descriptors.
+fn detached() {
+    let log = Log::at(env::args().nth(1).unwrap());
+    let executor = executor(2);
+    let sum: i64 = executor.map(cube, 0..100).map(Result::unwrap).sum();
+    log.add(sum);
+}
+
+fn without_standard_descriptors() {
+    let scratch = Scratch::new();
+    let log = scratch.log("sum");
+    let program = program("detached");
+    let script = "exec \"$0\" \"$1\" <&- >&- 2>&-";
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script])
+        .arg(program.get_program())
+        .arg(log.path());
+    command.envs(
+        program
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    assert!(command.status().unwrap().success());
+    let expected: i64 = (0..100).map(cube).sum();
+    assert_eq!(log.lines(), [expected.to_string()]);
+}

@@ -1,0 +1,483 @@
+//! Mapped inputs: order, errors, laziness, bounds.
+
+use std::{
+    cell::Cell,
+    iter,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
+};
+
+use pool_core::{Executor, TaskErrorKind, task};
+use pool_tests::{
+    Fragile, Misdeed, Scratch, Stage, fails_with, isolated,
+    tasks::{add, cube, even, fragile, nothing, pass, record},
+    until,
+};
+use serde::{Deserialize, Deserializer, Serialize};
+
+fn executor(workers: usize) -> Executor {
+    Executor::builder().workers(workers).build().unwrap()
+}
+
+/// The cubes of `0..count`.
+fn cubes(count: i64) -> Vec<i64> {
+    (0..count).map(cube).collect()
+}
+
+#[test]
+fn equals_a_serial_map_for_every_window() {
+    isolated(|| {
+        let executor = executor(3);
+        for window in [1, 2, 3, 6, 40, 50, 80] {
+            let map = executor.map(cube, 0..40).window(window);
+            assert_eq!(map.collect::<Result<Vec<_>, _>>().unwrap(), cubes(40));
+            let mut pairs: Vec<_> = executor
+                .map(cube, 0..40)
+                .window(window)
+                .unordered()
+                .map(|(index, result)| (index, result.unwrap()))
+                .collect();
+            pairs.sort_unstable();
+            assert!(pairs.into_iter().eq(cubes(40).into_iter().enumerate()));
+        }
+        for count in [1, 2, 39, 1000] {
+            let map = executor.map(cube, 0..count);
+            assert_eq!(map.collect::<Result<Vec<_>, _>>().unwrap(), cubes(count));
+        }
+    });
+}
+
+#[test]
+fn the_shortest_input_ends_it() {
+    isolated(|| {
+        let executor = executor(2);
+        let sums = executor.map(add, (0..).zip([10, 20, 30]));
+        assert_eq!(sums.map(Result::unwrap).collect::<Vec<_>>(), [10, 21, 32]);
+    });
+}
+
+#[test]
+fn nothing_in_nothing_out() {
+    isolated(|| {
+        let executor = executor(2);
+        assert!(executor.map(cube, []).next().is_none());
+        assert!(executor.map(cube, []).start().next().is_none());
+        assert!(executor.map(cube, []).window(3).next().is_none());
+        assert!(executor.map(cube, []).unordered().next().is_none());
+        let mut map = executor.map(cube, []);
+        assert!(map.next_timeout(Duration::ZERO).unwrap().is_none());
+        assert_eq!(map.len(), 0);
+        assert!(executor.map_ref(cube, &[]).next().is_none());
+    });
+}
+
+#[task]
+fn echo(value: Option<Vec<Vec<Option<()>>>>) -> Option<Vec<Vec<Option<()>>>> {
+    value
+}
+
+#[test]
+fn nothing_is_flattened() {
+    isolated(|| {
+        let executor = executor(2);
+        let values = [None, Some(vec![]), Some(vec![vec![], vec![None, Some(())]])];
+        let map = executor.map_ref(echo, &values);
+        assert_eq!(map.collect::<Result<Vec<_>, _>>().unwrap(), values);
+        let units = executor.map(nothing, iter::repeat_n((), 100));
+        assert_eq!(units.filter(Result::is_ok).count(), 100);
+    });
+}
+
+#[test]
+fn an_error_comes_at_its_place_and_ends_nothing() {
+    isolated(|| {
+        let executor = executor(2);
+        for window in [1, 2, 11, 200] {
+            let mut map = executor.map(even, 0..100).window(window);
+            for x in 0..100 {
+                let result = map.next().unwrap();
+                if x % 2 == 0 {
+                    assert_eq!(result.unwrap(), x);
+                } else {
+                    let error = fails_with(result, TaskErrorKind::Panicked);
+                    assert_eq!(error.panic_message(), Some(&*format!("{x} is odd")));
+                }
+            }
+            assert!(
+                (0..3).all(|_| map.next().is_none()),
+                "then it stays exhausted"
+            );
+        }
+        let indices: Vec<usize> = executor
+            .map(even, 0..100)
+            .unordered()
+            .filter_map(|(index, result)| result.is_err().then_some(index))
+            .collect();
+        assert_eq!(indices.len(), 50);
+        assert!(indices.iter().all(|index| index % 2 == 1));
+    });
+}
+
+#[test]
+fn a_timeout_loses_no_item() {
+    isolated(|| {
+        let executor = executor(1);
+        let scratch = Scratch::new();
+        let gate = scratch.gate("gate");
+        let mut map = executor.map(pass, (0..3).map(|x| (gate.clone(), x)));
+        for _ in 0..3 {
+            let error = map.next_timeout(Duration::from_millis(5)).unwrap_err();
+            assert!(!error.to_string().is_empty());
+        }
+        gate.open();
+        for x in 0..3 {
+            let next = map.next_timeout(Duration::from_secs(10)).unwrap();
+            assert_eq!(next.unwrap().unwrap(), x);
+        }
+        assert!(map.next_timeout(Duration::ZERO).unwrap().is_none());
+
+        let gate = scratch.gate("other");
+        let mut unordered = executor.map(pass, [(gate.clone(), 5)]).unordered();
+        assert!(unordered.next_timeout(Duration::from_millis(5)).is_err());
+        gate.open();
+        let next = unordered.next_timeout(Duration::from_secs(10)).unwrap();
+        let (index, result) = next.unwrap();
+        assert_eq!((index, result.unwrap()), (0, 5));
+        assert!(unordered.next_timeout(Duration::ZERO).unwrap().is_none());
+    });
+}
+
+#[task]
+fn record_and_pass(log: pool_tests::Log, gate: pool_tests::Gate, x: i64) {
+    log.add(x);
+    gate.pass();
+}
+
+#[test]
+fn dropped_it_cancels_what_has_not_started() {
+    isolated(|| {
+        let executor = executor(2);
+        for is_unordered in [false, true] {
+            let scratch = Scratch::new();
+            let (log, gate) = (scratch.log("started"), scratch.gate("gate"));
+            let inputs = {
+                let (log, gate) = (log.clone(), gate.clone());
+                (0..1000).map(move |x| (log.clone(), gate.clone(), x))
+            };
+            let map = executor.map(record_and_pass, inputs).start();
+            log.reaches(2);
+            if is_unordered {
+                drop(map.unordered());
+            } else {
+                drop(map);
+            }
+            gate.open();
+            executor.submit(nothing, ()).result().unwrap();
+            let after = [(); 2].map(|()| executor.submit(nothing, ()));
+            for future in after {
+                future.result().unwrap();
+            }
+            assert_eq!(log.lines().len(), 2, "one on each worker had started");
+        }
+    });
+}
+
+#[test]
+fn nothing_is_drawn_before_the_first_next() {
+    isolated(|| {
+        let executor = executor(2);
+        let drawn = Rc::new(Cell::new(0));
+        let inputs = |range: std::ops::RangeFrom<i64>| {
+            let drawn = drawn.clone();
+            range.inspect(move |_| drawn.set(drawn.get() + 1))
+        };
+        drop(executor.map(cube, inputs(0..)));
+        assert_eq!(drawn.get(), 0);
+        for window in [1, 2, 5, 10] {
+            drawn.set(0);
+            let mut map = executor.map(cube, inputs(0..)).window(window).start();
+            assert!(
+                (1..=window).contains(&drawn.get()),
+                "{} of {window}",
+                drawn.get()
+            );
+            for taken in 1..=20 {
+                map.next().unwrap().unwrap();
+                assert!(drawn.get() <= window + taken, "{} of {window}", drawn.get());
+            }
+        }
+    });
+}
+
+#[test]
+fn inputs_without_end() {
+    isolated(|| {
+        let executor = executor(2);
+        let some: Vec<_> = executor
+            .map(cube, 0..)
+            .take(2000)
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(some, cubes(2000));
+        let sums = executor.map(add, (0..).zip(10..)).window(7);
+        assert_eq!(
+            sums.map(Result::unwrap).take(3).collect::<Vec<_>>(),
+            [10, 12, 14]
+        );
+        assert_eq!(executor.map(cube, 0..).unordered().take(100).count(), 100);
+    });
+}
+
+#[test]
+fn unordered_gives_the_fast_ones_first() {
+    isolated(|| {
+        let executor = executor(2);
+        let scratch = Scratch::new();
+        let (slow, open) = (scratch.gate("slow"), scratch.gate("open"));
+        open.open();
+        let inputs = [slow.clone()].into_iter().chain(iter::repeat_n(open, 20));
+        let mut map = executor.map(pass, inputs.zip(0..)).unordered();
+        let mut fast: Vec<usize> = (0..20).map(|_| map.next().unwrap().0).collect();
+        fast.sort_unstable();
+        assert!(fast.into_iter().eq(1..21));
+        slow.open();
+        let (index, result) = map.next().unwrap();
+        assert_eq!((index, result.unwrap()), (0, 0));
+        assert!(map.next().is_none());
+    });
+}
+
+/// A range that lies about its length.
+struct Liar(std::ops::Range<i64>, (usize, Option<usize>));
+
+impl Iterator for Liar {
+    type Item = i64;
+
+    fn next(&mut self) -> Option<i64> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.1
+    }
+}
+
+#[test]
+fn lengths_known_unknown_and_wrong() {
+    isolated(|| {
+        let executor = executor(2);
+        let mut map = executor.map(cube, Vec::from_iter(0..10));
+        for left in (0..=10).rev() {
+            assert_eq!(map.len(), left);
+            assert_eq!(map.size_hint(), (left, Some(left)));
+            assert_eq!(map.next().is_some(), left > 0);
+        }
+        let filtered = executor.map(cube, (0..10).filter(|x| x % 2 == 0));
+        assert_eq!(filtered.map(Result::unwrap).count(), 5);
+        for hint in [(0, Some(0)), (3, Some(4)), (1000, None), (0, None)] {
+            let map = executor.map(cube, Liar(0..40, hint));
+            assert_eq!(map.map(Result::unwrap).collect::<Vec<_>>(), cubes(40));
+        }
+    });
+}
+
+#[test]
+fn maps_and_calls_interleave() {
+    isolated(|| {
+        let executor = executor(2);
+        let mut first = executor.map(cube, 0..);
+        let mut second = executor.map(add, (0..).zip(0..)).window(3);
+        let mut third = executor.map(even, 0..).unordered();
+        for x in 0..200 {
+            assert_eq!(first.next().unwrap().unwrap(), cube(x));
+            assert_eq!(second.next().unwrap().unwrap(), 2 * x);
+            assert!(third.next().is_some());
+            assert_eq!(executor.submit(cube, x).result().unwrap(), cube(x));
+        }
+        drop(first);
+        assert_eq!(second.next().unwrap().unwrap(), 400);
+    });
+}
+
+#[task]
+fn shout(size: usize) {
+    panic!("{}", "a".repeat(size));
+}
+
+#[test]
+fn large_errors_block_nothing() {
+    isolated(|| {
+        let executor = executor(2);
+        let mut map = executor.map(shout, iter::repeat_n(1 << 20, 40)).start();
+        let error = fails_with(map.next().unwrap(), TaskErrorKind::Panicked);
+        assert!(error.panic_message().unwrap().starts_with("aaaa"));
+        assert_eq!(map.filter(Result::is_err).count(), 39);
+        let unread = executor.map(shout, iter::repeat_n(1 << 20, 40)).start();
+        executor.shutdown();
+        drop(unread);
+    });
+}
+
+#[test]
+fn an_item_that_serde_refuses() {
+    isolated(|| {
+        let executor = executor(2);
+        let stage_of = |x| match x % 10 {
+            3 => Stage::EncodeArguments,
+            5 => Stage::EncodeResult,
+            7 => Stage::DecodeResult,
+            _ => Stage::Run,
+        };
+        let inputs = (0..100).filter(|x| x % 10 != 0).map(|x| match stage_of(x) {
+            Stage::Run => (Stage::DecodeResult, Misdeed::Panic),
+            stage => (stage, Misdeed::Fail),
+        });
+        for (stage, misdeed) in inputs {
+            let mut map = executor.map(fragile, [Fragile(stage, misdeed)]);
+            let kind = match stage {
+                Stage::DecodeResult => TaskErrorKind::Decode,
+                _ => TaskErrorKind::Encode,
+            };
+            fails_with(map.next().unwrap(), kind);
+        }
+    });
+}
+
+#[test]
+fn a_panicking_input_panics_where_it_is_drawn() {
+    isolated(|| {
+        let executor = executor(2);
+        let inputs = (0..100).inspect(|&x| assert!(x < 50, "no more input"));
+        let mut map = executor.map(cube, inputs);
+        let panic = catch_unwind(AssertUnwindSafe(|| map.by_ref().count())).unwrap_err();
+        assert!(
+            panic
+                .downcast_ref::<&str>()
+                .is_some_and(|text| text.contains("no more input"))
+        );
+        drop(map);
+        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+    });
+}
+
+/// How many results live in this process.
+static ALIVE: AtomicI64 = AtomicI64::new(0);
+
+/// A result that is counted while it lives.
+#[derive(Serialize)]
+struct Counted(i64);
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        ALIVE.fetch_add(1, Ordering::Relaxed);
+        Ok(Self(number))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[task]
+fn counted(x: i64) -> Counted {
+    ALIVE.fetch_add(1, Ordering::Relaxed);
+    Counted(x)
+}
+
+#[test]
+fn yielded_results_are_not_held() {
+    isolated(|| {
+        let executor = executor(2);
+        for result in executor.map(counted, 0..500).window(4) {
+            drop(result.unwrap());
+            let alive = ALIVE.load(Ordering::Relaxed);
+            assert!((0..=4).contains(&alive), "{alive} are held");
+        }
+        assert_eq!(ALIVE.load(Ordering::Relaxed), 0);
+        let unread = executor.map(counted, 0..100).start();
+        drop(unread);
+        drop(executor);
+        assert_eq!(ALIVE.load(Ordering::Relaxed), 0);
+    });
+}
+
+#[test]
+fn early_stop() {
+    isolated(|| {
+        let executor = executor(2);
+        assert!(executor.map(cube, 0..).any(|result| result.unwrap() > 100));
+        let found = executor
+            .map(cube, 0..)
+            .map(Result::unwrap)
+            .find(|&x| x > 100);
+        assert_eq!(found, Some(125));
+        let small = executor
+            .map(cube, 0..)
+            .map_while(Result::ok)
+            .take_while(|&x| x < 100);
+        assert_eq!(small.count(), 5);
+        let stopped: Result<Vec<_>, _> = executor.map(even, 0..).collect();
+        fails_with(stopped, TaskErrorKind::Panicked);
+    });
+}
+
+#[test]
+fn started_it_runs_unread() {
+    isolated(|| {
+        let executor = executor(2);
+        let scratch = Scratch::new();
+        let log = scratch.log("ran");
+        let inputs = (0..3).map(|x| (log.clone(), x));
+        let map = executor.map(record, inputs).start();
+        until("all have run", || log.lines().len() == 3);
+        assert_eq!(map.map(Result::unwrap).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(log.lines().len(), 3, "each once");
+    });
+}
+
+#[test]
+fn after_shutdown_what_was_drawn_then_one_error() {
+    isolated(|| {
+        let executor = executor(2);
+        let mut map = executor.map(cube, 0..).window(5).start();
+        executor.shutdown();
+        let mut given = 0;
+        let error = loop {
+            match map.next().expect("input is left, so an error is due") {
+                Ok(value) => assert_eq!(value, cube(given)),
+                Err(error) => break error,
+            }
+            given += 1;
+        };
+        assert!((1..=5).contains(&given), "{given}");
+        assert_eq!(error.kind(), TaskErrorKind::ShutDown);
+        assert!((0..3).all(|_| map.next().is_none()));
+        fails_with(
+            executor.map(cube, 0..3).next().unwrap(),
+            TaskErrorKind::ShutDown,
+        );
+        assert!(
+            executor.map(cube, []).next().is_none(),
+            "no input is left to refuse"
+        );
+    });
+}
+
+#[test]
+fn it_outlives_its_executor() {
+    isolated(|| {
+        let executor = executor(2);
+        let mut map = executor.map(cube, 0..1000).window(8);
+        assert_eq!(map.next().unwrap().unwrap(), 0);
+        drop(executor);
+        let rest: Vec<_> = map.collect();
+        let (last, given) = rest.split_last().unwrap();
+        assert_eq!(last.as_ref().unwrap_err().kind(), TaskErrorKind::ShutDown);
+        assert!(given.iter().all(Result::is_ok));
+    });
+}

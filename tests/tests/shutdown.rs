@@ -1,0 +1,467 @@
+//! Every way to end an executor, whatever it is doing.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::Command,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use pool_core::{Executor, TaskErrorKind, TaskFuture, task};
+use pool_tests::{
+    Gate, Log, Misdeed, Scratch, fails_with, isolated, processes, rounds,
+    suite::pids,
+    sys,
+    tasks::{bytes, cube, even, hang, hold, misbehave, note, pid, record, zeros},
+    until,
+};
+
+fn executor(workers: usize) -> Executor {
+    Executor::builder().workers(workers).build().unwrap()
+}
+
+/// Every way to end an executor that nothing hangs in.
+const ENDS: [fn(&Executor); 5] = [
+    Executor::shutdown,
+    Executor::shutdown_now,
+    Executor::kill,
+    |executor| assert!(executor.shutdown_timeout(Duration::from_secs(20))),
+    Executor::close,
+];
+
+/// Holds a call on every worker, and queues `count` that log themselves.
+fn loaded(
+    executor: &Executor,
+    scratch: &Scratch,
+    count: i64,
+) -> (Vec<TaskFuture<u32>>, Gate, Vec<TaskFuture<i64>>, Log) {
+    let (held, gate, log) = (
+        scratch.log("held"),
+        scratch.gate("gate"),
+        scratch.log("ran"),
+    );
+    let running = (0..executor.workers())
+        .map(|_| executor.submit(hold, (held.clone(), gate.clone())))
+        .collect();
+    held.reaches(executor.workers());
+    let queued = (0..count)
+        .map(|x| executor.submit(record, (log.clone(), x)))
+        .collect();
+    (running, gate, queued, log)
+}
+
+#[test]
+fn nothing_is_taken_after_it() {
+    isolated(|| {
+        for end in ENDS {
+            let executor = executor(2);
+            assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+            end(&executor);
+            let refused = executor.submit(cube, 3);
+            assert!(refused.is_done(), "at once");
+            let error = fails_with(refused.result(), TaskErrorKind::ShutDown);
+            assert!(error.to_string().contains("cube"), "{error}");
+            fails_with(
+                executor.submit_ref(cube, &3).result(),
+                TaskErrorKind::ShutDown,
+            );
+            let mut map = executor.map(cube, 0..3);
+            fails_with(map.next().unwrap(), TaskErrorKind::ShutDown);
+            assert!(map.next().is_none());
+        }
+    });
+}
+
+#[test]
+fn shutdown_waits_for_all_that_is_pending() {
+    isolated(|| {
+        let executor = executor(2);
+        let scratch = Scratch::new();
+        let (running, gate, queued, log) = loaded(&executor, &scratch, 50);
+        thread::scope(|scope| {
+            let ended = scope.spawn(|| executor.shutdown());
+            until("it is closed", || {
+                let refused = executor.submit(pid, ());
+                refused.is_done() && refused.result().is_err()
+            });
+            assert!(!ended.is_finished());
+            gate.open();
+        });
+        assert!(running.iter().all(TaskFuture::is_done));
+        assert!(queued.iter().all(TaskFuture::is_done));
+        assert_eq!(log.lines().len(), 50);
+        assert!(queued.into_iter().all(|future| future.result().is_ok()));
+        assert!(executor.worker_pids().is_empty());
+        assert_eq!(processes(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn close_returns_at_once_and_all_is_finished() {
+    isolated(|| {
+        let executor = executor(2);
+        let scratch = Scratch::new();
+        let (running, gate, queued, log) = loaded(&executor, &scratch, 50);
+        executor.close();
+        assert!(running.iter().all(|future| !future.is_done()));
+        gate.open();
+        assert!(running.into_iter().all(|future| future.result().is_ok()));
+        assert!(queued.into_iter().all(|future| future.result().is_ok()));
+        assert_eq!(log.lines().len(), 50);
+        assert!(executor.shutdown_timeout(Duration::from_secs(20)));
+    });
+}
+
+#[test]
+fn shutdown_now_cancels_what_has_not_started() {
+    isolated(|| {
+        let executor = executor(2);
+        let scratch = Scratch::new();
+        let (running, gate, queued, log) = loaded(&executor, &scratch, 50);
+        thread::scope(|scope| {
+            scope.spawn(|| executor.shutdown_now());
+            until("the queue is cancelled", || {
+                queued.iter().all(TaskFuture::is_cancelled)
+            });
+            assert!(running.iter().all(|future| !future.is_done()));
+            gate.open();
+        });
+        assert!(running.into_iter().all(|future| future.result().is_ok()));
+        for future in queued {
+            fails_with(future.result(), TaskErrorKind::Cancelled);
+        }
+        assert_eq!(log.lines().len(), 0);
+    });
+}
+
+#[test]
+fn a_short_limit_then_a_kill() {
+    isolated(|| {
+        let executor = executor(2);
+        let scratch = Scratch::new();
+        let (running, _gate, queued, _) = loaded(&executor, &scratch, 10);
+        let start = Instant::now();
+        assert!(!executor.shutdown_timeout(Duration::from_millis(50)));
+        assert!(start.elapsed() < Duration::from_secs(5));
+        for future in running {
+            fails_with(future.result(), TaskErrorKind::Killed);
+        }
+        for future in queued {
+            fails_with(future.result(), TaskErrorKind::Cancelled);
+        }
+        assert_eq!(processes(), Vec::<String>::new());
+        assert!(
+            executor.shutdown_timeout(Duration::ZERO),
+            "there is nothing left to wait for"
+        );
+    });
+}
+
+#[test]
+fn dropped_with_work_pending_it_finishes_it() {
+    isolated(|| {
+        let executor = executor(2);
+        let scratch = Scratch::new();
+        let (running, gate, queued, log) = loaded(&executor, &scratch, 50);
+        let dropping = thread::spawn(move || drop(executor));
+        gate.open();
+        dropping.join().unwrap();
+        assert!(running.into_iter().all(|future| future.result().is_ok()));
+        assert!(queued.into_iter().all(|future| future.result().is_ok()));
+        assert_eq!(log.lines().len(), 50);
+        assert_eq!(processes(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn dropped_by_a_panic_it_kills_what_runs() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let log = scratch.log("hanging");
+        let mut hanging = None;
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            let executor = executor(1);
+            hanging = Some(executor.submit(hang, log.clone()));
+            log.reaches(1);
+            panic!("the application fails");
+        }));
+        assert!(panic.is_err());
+        fails_with(hanging.unwrap().result(), TaskErrorKind::Killed);
+    });
+}
+
+#[test]
+fn an_executor_never_used() {
+    isolated(|| {
+        for end in ENDS {
+            end(&executor(3));
+        }
+        drop(executor(3));
+        let executor = executor(3);
+        drop(executor.map(cube, 0..10));
+        drop(executor.submit(cube, 1));
+    });
+}
+
+#[test]
+fn ended_twice_and_from_two_threads() {
+    isolated(|| {
+        for first in ENDS {
+            for second in ENDS {
+                let executor = executor(2);
+                let futures: Vec<_> = (0..20).map(|x| executor.submit(cube, x)).collect();
+                thread::scope(|scope| {
+                    scope.spawn(|| first(&executor));
+                    scope.spawn(|| second(&executor));
+                });
+                first(&executor);
+                second(&executor);
+                drop(executor);
+                assert!(futures.iter().all(TaskFuture::is_done));
+            }
+        }
+    });
+}
+
+#[test]
+fn right_after_a_map_of_one_more_than_workers() {
+    isolated(|| {
+        for end in ENDS {
+            for _ in 0..rounds() {
+                let executor = executor(2);
+                let map = executor.map(cube, 0..3).start();
+                end(&executor);
+                assert!((1..=4).contains(&map.count()));
+            }
+        }
+    });
+}
+
+#[test]
+fn cancel_of_the_only_call_right_before_it() {
+    isolated(|| {
+        for end in ENDS {
+            for _ in 0..rounds() {
+                let executor = executor(1);
+                let future = executor.submit(cube, 2);
+                let was_cancelled = future.cancel();
+                end(&executor);
+                drop(executor);
+                let result = future.try_result().unwrap();
+                assert!(!was_cancelled || result.is_err());
+            }
+        }
+    });
+}
+
+#[test]
+fn after_failed_and_fatal_calls() {
+    isolated(|| {
+        for end in ENDS {
+            let executor = executor(2);
+            let good = executor.submit(cube, 2);
+            good.wait();
+            let failed = executor.submit(even, 1);
+            let dead = executor.submit(misbehave, Misdeed::ExitAtOnce);
+            end(&executor);
+            drop(executor);
+            assert!(failed.try_result().unwrap().is_err());
+            assert!(dead.try_result().unwrap().is_err());
+            assert_eq!(good.try_result().unwrap().unwrap(), 8);
+        }
+    });
+}
+
+#[test]
+fn ten_thousand_queued_calls_are_dropped_fast() {
+    isolated(|| {
+        let ends = [Executor::kill as fn(&Executor), |executor| {
+            assert!(!executor.shutdown_timeout(Duration::ZERO))
+        }];
+        for end in ends {
+            let executor = executor(2);
+            let scratch = Scratch::new();
+            let (running, _gate, queued, log) = loaded(&executor, &scratch, 10_000);
+            let start = Instant::now();
+            end(&executor);
+            assert!(
+                start.elapsed() < Duration::from_secs(5),
+                "{:?}",
+                start.elapsed()
+            );
+            for future in running {
+                fails_with(future.try_result().unwrap(), TaskErrorKind::Killed);
+            }
+            assert!(queued.iter().all(TaskFuture::is_cancelled));
+            assert_eq!(log.lines().len(), 0);
+        }
+    });
+}
+
+#[test]
+fn while_large_values_are_on_their_way() {
+    isolated(|| {
+        for end in ENDS {
+            for is_cancelled in [false, true] {
+                let executor = executor(2);
+                let large: Vec<_> = (0..4)
+                    .map(|_| executor.submit(bytes, vec![1; 8 << 20]))
+                    .collect();
+                let zeros: Vec<_> = (0..4).map(|_| executor.submit(zeros, 8 << 20)).collect();
+                if is_cancelled {
+                    large.iter().for_each(|future| {
+                        future.cancel();
+                    });
+                }
+                end(&executor);
+                drop(executor);
+                assert!(large.iter().chain(&zeros).all(TaskFuture::is_done));
+            }
+        }
+    });
+}
+
+#[test]
+fn kill_reaches_every_worker_dead_or_alive() {
+    isolated(|| {
+        let executor = executor(4);
+        let workers = pids(&executor);
+        for &worker in workers.iter().take(2) {
+            sys::kill(worker, libc::SIGKILL).unwrap();
+        }
+        executor.kill();
+        assert!(executor.worker_pids().is_empty());
+        assert!(workers.iter().all(|&worker| !sys::exists(worker)));
+        executor.kill();
+    });
+}
+
+/// Starts an executor of its own, down to `depth`, and hangs at the end.
+#[task]
+fn nest(log: Log, depth: u32) {
+    if depth == 0 {
+        log.add(std::process::id());
+        Command::new("sleep").arg("1000").status().unwrap();
+        return;
+    }
+    let executor = Executor::builder().workers(1).build().unwrap();
+    log.add(std::process::id());
+    executor.submit(nest, (log, depth - 1)).result().unwrap();
+}
+
+#[test]
+fn kill_reaches_executors_within_tasks() {
+    isolated(|| {
+        let executor = executor(1);
+        let scratch = Scratch::new();
+        let log = scratch.log("nested");
+        let nested = executor.submit(nest, (log.clone(), 3));
+        log.reaches(4);
+        until("the last one sleeps", || {
+            processes()
+                .iter()
+                .any(|process| process.contains("(sleep)"))
+        });
+        let start = Instant::now();
+        executor.kill();
+        assert!(start.elapsed() < Duration::from_secs(5));
+        fails_with(nested.result(), TaskErrorKind::Killed);
+        until("all levels are gone", || processes().is_empty());
+    });
+}
+
+#[test]
+fn a_map_read_after_a_kill_ends() {
+    isolated(|| {
+        let executor = executor(2);
+        let scratch = Scratch::new();
+        let log = scratch.log("hanging");
+        let mut map = executor
+            .map(hang, std::iter::repeat(log.clone()))
+            .window(6)
+            .start();
+        log.reaches(2);
+        executor.kill();
+        let mut kinds = Vec::new();
+        for result in map.by_ref() {
+            kinds.push(result.unwrap_err().kind());
+        }
+        let count = |wanted| kinds.iter().filter(|&&kind| kind == wanted).count();
+        assert_eq!(count(TaskErrorKind::Killed), 2, "{kinds:?}");
+        assert_eq!(count(TaskErrorKind::ShutDown), 1, "{kinds:?}");
+        assert_eq!(
+            count(TaskErrorKind::Cancelled),
+            kinds.len() - 3,
+            "{kinds:?}"
+        );
+        assert!(map.next().is_none());
+    });
+}
+
+#[test]
+fn results_that_had_come_are_kept() {
+    isolated(|| {
+        for end in ENDS {
+            let executor = executor(2);
+            let futures: Vec<_> = (0..100).map(|x| executor.submit(cube, x)).collect();
+            futures.iter().for_each(TaskFuture::wait);
+            end(&executor);
+            drop(executor);
+            for (x, future) in (0..).zip(futures) {
+                assert_eq!(future.result().unwrap(), cube(x));
+            }
+        }
+    });
+}
+
+#[test]
+fn while_others_submit() {
+    isolated(|| {
+        for end in ENDS {
+            for _ in 0..rounds() {
+                let executor = Arc::new(executor(2));
+                let submitters: Vec<_> = (0..3)
+                    .map(|_| {
+                        let executor = executor.clone();
+                        thread::spawn(move || {
+                            loop {
+                                match executor.submit(cube, 3).result() {
+                                    Ok(value) => assert_eq!(value, 27),
+                                    Err(error) => break error.kind(),
+                                }
+                            }
+                        })
+                    })
+                    .collect();
+                assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+                end(&executor);
+                for submitter in submitters {
+                    let kind = submitter.join().unwrap();
+                    assert!(
+                        matches!(
+                            kind,
+                            TaskErrorKind::ShutDown
+                                | TaskErrorKind::Cancelled
+                                | TaskErrorKind::Killed
+                        ),
+                        "{kind:?}"
+                    );
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn many_executors_one_after_another() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let log = scratch.log("ran");
+        for round in 1..=20 * rounds() {
+            let executor = executor(1 + round % 3);
+            executor.submit(note, log.clone()).result().unwrap();
+        }
+        assert_eq!(log.lines().len(), 20 * rounds());
+    });
+}

@@ -1,0 +1,498 @@
+//! Calls and their results.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    env, io,
+    panic::panic_any,
+    path::PathBuf,
+    process,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use pool_core::{AnyError, Executor, TaskErrorKind, task, task_ref};
+use pool_tests::{
+    Isolated, Log, Scratch, fails_with, isolated, processes, rounds,
+    suite::pids,
+    tasks::{add, cube, even, hold, note, nothing, parse, pid, work},
+    until,
+};
+use pool_tests_dependency as dependency;
+use serde::{Deserialize, Serialize};
+
+fn executor(workers: usize) -> Executor {
+    Executor::builder().workers(workers).build().unwrap()
+}
+
+#[test]
+fn the_value_comes_back() {
+    isolated(|| {
+        let executor = Executor::new().unwrap();
+        assert_eq!(executor.submit(cube, 3).result().unwrap(), 27);
+        assert_eq!(executor.submit(add, (1, 2)).result().unwrap(), 3);
+        executor.submit(nothing, ()).result().unwrap();
+        assert_eq!(executor.submit_ref(cube, &4).result().unwrap(), 64);
+        assert_eq!(executor.submit_ref(add, &(3, 4)).result().unwrap(), 7);
+        assert_eq!(cube(3), 27, "the function still works here");
+    });
+}
+
+#[test]
+fn many_futures_have_each_its_own_value() {
+    isolated(|| {
+        let executor = executor(2);
+        let futures: Vec<_> = (0..1000).map(|x| executor.submit(cube, x)).collect();
+        for (x, future) in (0..1000).rev().zip(futures.into_iter().rev()) {
+            assert_eq!(future.result().unwrap(), cube(x));
+        }
+    });
+}
+
+#[test]
+fn a_task_runs_in_another_process() {
+    isolated(|| {
+        let executor = executor(1);
+        let worker = executor.submit(pid, ()).result().unwrap();
+        assert_ne!(worker, process::id());
+        assert_eq!(executor.worker_pids(), [worker]);
+    });
+}
+
+#[test]
+fn tasks_of_all_kinds() {
+    #[task]
+    fn inner(x: i64) -> i64 {
+        -x
+    }
+    isolated(|| {
+        let executor = executor(1);
+        assert_eq!(executor.submit(inner, 1).result().unwrap(), -1);
+        let twice = executor.submit(dependency::twice, "ab".to_owned());
+        assert_eq!(twice.result().unwrap(), "abab");
+        let sum = executor.submit(dependency::inner::sum, (1, 2));
+        assert_eq!(sum.result().unwrap(), 3);
+        for (task, expected) in [(task_ref(cube), 8), (task_ref(inner), -2)] {
+            assert_eq!(executor.submit(task, 2).result().unwrap(), expected);
+            assert_eq!(executor.submit_ref(task, &2).result().unwrap(), expected);
+        }
+    });
+}
+
+#[test]
+fn an_unmarked_function_fails_its_own_future() {
+    fn unmarked(x: i64) -> i64 {
+        x
+    }
+    isolated(|| {
+        let executor = executor(1);
+        for future in [
+            executor.submit(unmarked, 1),
+            executor.submit(task_ref(unmarked), 1),
+        ] {
+            let text = fails_with(future.result(), TaskErrorKind::UnknownTask).to_string();
+            assert!(text.contains("unmarked"), "{text}");
+            assert!(text.contains("#[task]"), "{text}");
+        }
+        let mut map = executor.map(unmarked, 0..3);
+        fails_with(map.next().unwrap(), TaskErrorKind::UnknownTask);
+        drop(map);
+        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+    });
+}
+
+#[task]
+fn refuse(text: String) -> Result<i64, String> {
+    Err(text)
+}
+
+#[task]
+fn read_nowhere() -> Result<(), AnyError> {
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "end of input"))?;
+    Ok(())
+}
+
+#[task]
+fn out_of_time() -> Result<(), AnyError> {
+    Err(io::Error::new(io::ErrorKind::TimedOut, "timed out"))?;
+    Ok(())
+}
+
+#[test]
+fn a_returned_error_is_a_value() {
+    isolated(|| {
+        let executor = executor(1);
+        let refused = executor.submit(refuse, "no".to_owned()).result().unwrap();
+        assert_eq!(refused, Err("no".to_owned()));
+        let empty = executor.submit(refuse, String::new()).result().unwrap();
+        assert_eq!(empty, Err(String::new()), "an empty error is an error");
+        let parsed = executor.submit(parse, "12".to_owned()).result().unwrap();
+        assert_eq!(parsed.unwrap(), 12);
+        let parsed = executor.submit(parse, "x".to_owned()).result().unwrap();
+        let expected = "x".parse::<i64>().unwrap_err().to_string();
+        assert_eq!(parsed.unwrap_err().to_string(), expected);
+    });
+}
+
+#[test]
+fn a_tasks_own_timeout_or_end_of_input_is_no_fate_of_the_pool() {
+    isolated(|| {
+        let executor = executor(1);
+        let ended = executor.submit(read_nowhere, ()).result().unwrap();
+        assert_eq!(ended.unwrap_err().to_string(), "end of input");
+        let late = executor.submit(out_of_time, ()).result().unwrap();
+        assert_eq!(late.unwrap_err().to_string(), "timed out");
+    });
+}
+
+#[task]
+fn panics(message: String) {
+    panic!("{message}");
+}
+
+#[task]
+fn panics_with_a_number() {
+    panic_any(5);
+}
+
+#[test]
+fn a_panic_is_told_whole() {
+    Isolated::new().env("RUST_BACKTRACE", "0").run(|| {
+        let executor = executor(1);
+        let worker = executor.submit(pid, ()).result().unwrap();
+        let future = executor.submit(panics, "out of ink".to_owned());
+        let error = fails_with(future.result(), TaskErrorKind::Panicked);
+        assert_eq!(error.task(), "submit::panics");
+        assert_eq!(error.panic_message(), Some("out of ink"));
+        assert_eq!(error.worker_pid(), Some(worker));
+        assert_eq!((error.signal(), error.exit_code()), (None, None));
+        assert_eq!(error.backtrace(), None, "none was asked for");
+        let location = error.panic_location().unwrap();
+        assert!(location.contains("submit.rs:"), "{location}");
+        assert_eq!(
+            error.to_string(),
+            format!("task 'submit::panics' panicked at {location}: out of ink (worker {worker})")
+        );
+        let again = executor.submit(pid, ()).result().unwrap();
+        assert_eq!(again, worker, "a panic costs no worker");
+    });
+}
+
+#[test]
+fn an_empty_panic_is_a_panic() {
+    isolated(|| {
+        let executor = executor(1);
+        let future = executor.submit(panics, String::new());
+        let error = fails_with(future.result(), TaskErrorKind::Panicked);
+        assert_eq!(error.panic_message(), Some(""));
+        let odd = executor.submit(panics_with_a_number, ()).result();
+        fails_with(odd, TaskErrorKind::Panicked);
+        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+    });
+}
+
+#[test]
+fn a_backtrace_is_told_when_asked_for() {
+    Isolated::new().env("RUST_BACKTRACE", "1").run(|| {
+        let executor = executor(1);
+        let future = executor.submit(panics, "out of ink".to_owned());
+        let error = fails_with(future.result(), TaskErrorKind::Panicked);
+        let backtrace = error.backtrace().expect("it was asked for");
+        assert!(backtrace.contains("panics"), "{backtrace}");
+    });
+}
+
+#[test]
+fn one_error_leaves_the_rest() {
+    isolated(|| {
+        let executor = executor(2);
+        let futures: Vec<_> = (0..200).map(|x| executor.submit(even, x)).collect();
+        for (x, future) in (0..).zip(futures) {
+            let result = future.result();
+            if x % 2 == 0 {
+                assert_eq!(result.unwrap(), x);
+            } else {
+                let error = fails_with(result, TaskErrorKind::Panicked);
+                assert_eq!(error.panic_message(), Some(&*format!("{x} is odd")));
+            }
+        }
+    });
+}
+
+/// An argument that tells when it is dropped.
+#[derive(Serialize, Deserialize)]
+struct Mourned(Log);
+
+impl Drop for Mourned {
+    fn drop(&mut self) {
+        self.0.add(process::id());
+    }
+}
+
+#[task]
+fn look_at(argument: Mourned) -> usize {
+    argument.0.lines().len()
+}
+
+#[test]
+fn arguments_are_dropped_right_after_the_task() {
+    isolated(|| {
+        let executor = executor(1);
+        let scratch = Scratch::new();
+        let argument = Mourned(scratch.log("dropped"));
+        let log = argument.0.clone();
+        assert_eq!(executor.submit_ref(look_at, &argument).result().unwrap(), 0);
+        until("it is dropped in the worker", || {
+            log.numbers() == executor.worker_pids()
+        });
+    });
+}
+
+#[task]
+fn reversed(mut list: Vec<i64>) -> Vec<i64> {
+    list.reverse();
+    list
+}
+
+/// How often this process has counted.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+#[task]
+fn increment() -> u32 {
+    COUNT.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+#[test]
+fn workers_see_copies() {
+    isolated(|| {
+        COUNT.store(10, Ordering::Relaxed);
+        let executor = executor(1);
+        let list = vec![1, 2, 3];
+        let future = executor.submit_ref(reversed, &list);
+        assert_eq!(future.result().unwrap(), [3, 2, 1]);
+        assert_eq!(list, [1, 2, 3]);
+        assert_eq!(executor.submit(increment, ()).result().unwrap(), 1);
+        assert_eq!(executor.submit(increment, ()).result().unwrap(), 2);
+        assert_eq!(COUNT.load(Ordering::Relaxed), 10);
+    });
+}
+
+#[test]
+fn many_threads_submit_map_and_cancel() {
+    isolated(|| {
+        let executor = executor(3);
+        thread::scope(|scope| {
+            for seed in 0..10 {
+                let executor = &executor;
+                scope.spawn(move || {
+                    for x in 0..30 * i64::try_from(rounds()).unwrap() {
+                        let future = executor.submit(cube, seed + x);
+                        let dropped = executor.submit(cube, x);
+                        let cancelled = executor.submit(cube, x);
+                        let is_cancelled = cancelled.cancel();
+                        assert_eq!(future.result().unwrap(), cube(seed + x));
+                        drop(dropped);
+                        assert_eq!(is_cancelled, cancelled.result().is_err());
+                        let mut map = executor.map(cube, x..x + 20);
+                        assert_eq!(map.next().unwrap().unwrap(), cube(x));
+                        assert_eq!(map.next().unwrap().unwrap(), cube(x + 1));
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn built_used_and_dropped_in_three_threads() {
+    isolated(|| {
+        let executor = thread::spawn(|| executor(2)).join().unwrap();
+        let executor = Arc::new(executor);
+        let shared = executor.clone();
+        let values = thread::spawn(move || {
+            let values: Result<Vec<i64>, _> = shared.map(cube, 0..100).collect();
+            values.unwrap()
+        });
+        assert_eq!(values.join().unwrap().len(), 100);
+        let before = pids(&executor);
+        assert_eq!(
+            pids(&executor),
+            before,
+            "workers outlive the thread that built them"
+        );
+        thread::spawn(move || drop(executor)).join().unwrap();
+    });
+}
+
+#[test]
+fn never_more_processes_than_workers() {
+    isolated(|| {
+        let executor = executor(3);
+        let scratch = Scratch::new();
+        let (log, gate) = (scratch.log("running"), scratch.gate("gate"));
+        let futures: Vec<_> = (0..45)
+            .map(|_| executor.submit(hold, (log.clone(), gate.clone())))
+            .collect();
+        log.reaches(3);
+        assert_eq!(log.lines().len(), 3, "no more run than there are workers");
+        assert_eq!(executor.worker_pids().len(), 3);
+        let processes = processes();
+        assert!(
+            processes.len() <= 4,
+            "workers and a fork server: {processes:?}"
+        );
+        gate.open();
+        for future in futures {
+            assert!(log.numbers().contains(&future.result().unwrap()));
+        }
+    });
+}
+
+#[test]
+fn as_many_run_at_once_as_there_are_workers() {
+    isolated(|| {
+        for workers in [1, 2, 5, 13] {
+            let executor = executor(workers);
+            for _ in 0..rounds() {
+                assert_eq!(pids(&executor).len(), workers);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_long_call_starves_nobody() {
+    isolated(|| {
+        let executor = executor(2);
+        for round in 0..rounds() {
+            let scratch = Scratch::new();
+            let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
+            let long = executor.submit(hold, (log.clone(), gate.clone()));
+            let short: Vec<_> = (0..100).map(|x| executor.submit(cube, x)).collect();
+            for (x, future) in (0..).zip(short) {
+                let result = future.result_timeout(Duration::from_secs(10));
+                let result = result.unwrap_or_else(|f| panic!("round {round}, call {x}: {f:?}"));
+                assert_eq!(result.unwrap(), cube(x));
+            }
+            gate.open();
+            long.result().unwrap();
+        }
+    });
+}
+
+#[test]
+fn work_is_spread() {
+    isolated(|| {
+        let executor = executor(4);
+        let mut shares = BTreeMap::new();
+        for worker in executor.map(work, (0..1000).map(|_| 1)) {
+            *shares.entry(worker.unwrap()).or_insert(0) += 1;
+        }
+        assert_eq!(shares.len(), 4, "{shares:?}");
+        assert!(shares.values().all(|&share| share > 100), "{shares:?}");
+    });
+}
+
+#[test]
+fn idle_workers_are_used_again() {
+    isolated(|| {
+        let executor = executor(3);
+        let scratch = Scratch::new();
+        let log = scratch.log("ran");
+        for _ in 0..30 {
+            executor.submit(note, log.clone()).result().unwrap();
+        }
+        let mut workers = log.numbers();
+        assert_eq!(workers.len(), 30, "each ran once");
+        workers.sort_unstable();
+        workers.dedup();
+        assert!(workers.len() <= 3);
+    });
+}
+
+#[task]
+fn surroundings(name: String) -> (Option<String>, PathBuf) {
+    (env::var(name).ok(), env::current_dir().unwrap())
+}
+
+/// What was never touched in this process.
+static UNTOUCHED: LazyLock<u32> = LazyLock::new(process::id);
+
+#[task]
+fn untouched() -> u32 {
+    *UNTOUCHED
+}
+
+#[test]
+fn a_worker_is_a_fresh_image_in_the_applications_place() {
+    Isolated::new().env("POOL_TEST_COLOUR", "blue").run(|| {
+        let here = *UNTOUCHED;
+        let scratch = Scratch::new();
+        let place = scratch.path("place");
+        std::fs::create_dir(&place).unwrap();
+        let home = env::current_dir().unwrap();
+        env::set_current_dir(&place).unwrap();
+        let executor = executor(1);
+        env::set_current_dir(home).unwrap();
+        let future = executor.submit(surroundings, "POOL_TEST_COLOUR".to_owned());
+        let (colour, directory) = future.result().unwrap();
+        assert_eq!(colour.as_deref(), Some("blue"));
+        assert_eq!(directory, place.canonicalize().unwrap(), "that of `build`");
+        let there = executor.submit(untouched, ()).result().unwrap();
+        assert_ne!(there, here);
+        assert_eq!(executor.worker_pids(), [there]);
+    });
+}
+
+#[task]
+fn floats(values: Vec<f64>) -> Vec<f64> {
+    values
+}
+
+type Nested = (
+    Option<Option<u8>>,
+    Vec<Option<Vec<()>>>,
+    HashMap<String, (i128, char)>,
+    Result<String, ()>,
+);
+
+#[task]
+fn nested(value: Nested) -> Nested {
+    value
+}
+
+#[test]
+fn values_cross_unchanged() {
+    isolated(|| {
+        let executor = executor(1);
+        let sent = [
+            f64::NAN,
+            -0.0,
+            0.0,
+            f64::INFINITY,
+            f64::MIN_POSITIVE,
+            1e-310,
+        ];
+        let came = executor.submit(floats, sent.to_vec()).result().unwrap();
+        assert_eq!(
+            came.iter().map(|f| f.to_bits()).collect::<Vec<_>>(),
+            sent.map(f64::to_bits)
+        );
+        for inner in [None, Some(None), Some(Some(7))] {
+            let value: Nested = (
+                inner,
+                vec![None, Some(vec![]), Some(vec![(), ()])],
+                HashMap::from([("\u{1F980}\0".to_owned(), (i128::MIN, 'ß'))]),
+                if inner.is_none() {
+                    Err(())
+                } else {
+                    Ok(String::new())
+                },
+            );
+            assert_eq!(executor.submit_ref(nested, &value).result().unwrap(), value);
+        }
+    });
+}

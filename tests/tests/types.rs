@@ -1,0 +1,219 @@
+//! The names and types that programs are compiled against. What compiles holds.
+
+use std::{
+    fmt::{Debug, Display},
+    future::Future,
+    hash::Hash,
+    iter::FusedIterator,
+    ops::{Range, RangeFrom},
+    panic::UnwindSafe,
+    slice,
+    time::Duration,
+};
+
+use pool_core::{
+    AnyError, AsCompleted, Error, ErrorKind, Executor, ExecutorBuilder, Map, StartMethod, Task,
+    TaskError, TaskErrorKind, TaskFuture, TaskHandle, TaskRef, Timeout, Unordered, WaitFor, Waited,
+    as_completed, task_ref, wait,
+};
+use pool_tests::{
+    isolated,
+    tasks::{add, cube, nothing},
+};
+
+/// The promise of a future, for every result, be it neither `Send` nor `Sync`.
+const fn future<T>()
+where
+    T: Send + Sync + Unpin + UnwindSafe + Debug + 'static,
+{
+}
+
+const fn shared<T: Send + Sync + 'static>() {}
+
+const fn error<T: std::error::Error + Clone + Send + Sync + 'static>() {}
+
+const fn kind<T: Copy + Eq + Hash + Debug>() {}
+
+const fn fused<T: FusedIterator<Item = Result<R, TaskError>>, R>() {}
+
+const fn exact<T: ExactSizeIterator>() {}
+
+const fn awaited<T: Future<Output = Result<R, TaskError>>, R>() {}
+
+/// What holds for the futures of every result.
+const fn every_future<R: 'static>() {
+    future::<TaskFuture<R>>();
+    awaited::<TaskFuture<R>, R>();
+}
+
+const _: () = {
+    every_future::<*const ()>();
+    every_future::<std::rc::Rc<std::cell::Cell<u8>>>();
+    shared::<Executor>();
+    shared::<ExecutorBuilder>();
+    shared::<TaskHandle>();
+    shared::<TaskRef<i64, i64>>();
+    error::<TaskError>();
+    kind::<TaskErrorKind>();
+    fused::<Map<i64, Range<i64>>, i64>();
+    fused::<Map<i64, RangeFrom<i64>>, i64>();
+    exact::<Map<i64, Range<i32>>>();
+    assert!(size_of::<TaskError>() == size_of::<usize>());
+    assert!(size_of::<Option<TaskError>>() == size_of::<usize>());
+};
+
+/// Every method of an executor.
+fn executor() {
+    let _: fn() -> Result<Executor, Error> = Executor::new;
+    let _: fn() -> ExecutorBuilder = Executor::builder;
+    let _: fn(&Executor, i64) -> TaskFuture<i64> = |e, x| e.submit(cube, x);
+    let _: fn(&Executor, &(i64, i64)) -> TaskFuture<i64> = |e, pair| e.submit_ref(add, pair);
+    let _: fn(&Executor, Range<i64>) -> Map<i64, Range<i64>> = |e, inputs| e.map(cube, inputs);
+    let _: fn(&Executor) = |e| drop(e.map_ref(cube, &[1, 2]).map(|r: Result<i64, TaskError>| r));
+    let _: fn(&Executor) = Executor::close;
+    let _: fn(&Executor) = Executor::shutdown;
+    let _: fn(&Executor) = Executor::shutdown_now;
+    let _: fn(&Executor) = Executor::kill;
+    let _: fn(&Executor, Duration) -> bool = Executor::shutdown_timeout;
+    let _: fn(&Executor) -> usize = Executor::workers;
+    let _: fn(&Executor) -> Vec<u32> = Executor::worker_pids;
+}
+
+/// Every setter of a builder.
+fn builder() {
+    let _: fn(&ExecutorBuilder) -> ExecutorBuilder = Clone::clone;
+    let _: fn(ExecutorBuilder, usize) -> ExecutorBuilder = ExecutorBuilder::workers;
+    let _: fn(ExecutorBuilder, StartMethod) -> ExecutorBuilder = ExecutorBuilder::start_method;
+    let _: fn(ExecutorBuilder) -> ExecutorBuilder = |b| b.initializer(nothing, ());
+    let _: fn(ExecutorBuilder, u32, Duration) -> ExecutorBuilder = ExecutorBuilder::restart_limit;
+    let _: fn(ExecutorBuilder) -> Result<Executor, Error> = ExecutorBuilder::build;
+    let _ = [
+        StartMethod::ForkServer,
+        StartMethod::Fork,
+        StartMethod::Spawn,
+    ];
+}
+
+/// Every method of a future, whatever its result.
+fn task_future<R: 'static>() {
+    type Outcome<R> = Result<R, TaskError>;
+    type Later<R> = Result<Outcome<R>, TaskFuture<R>>;
+    let _: fn(TaskFuture<R>) -> Outcome<R> = TaskFuture::result;
+    let _: fn(TaskFuture<R>, Duration) -> Later<R> = TaskFuture::result_timeout;
+    let _: fn(TaskFuture<R>) -> Later<R> = TaskFuture::try_result;
+    let _: fn(&TaskFuture<R>) = TaskFuture::wait;
+    let _: fn(&TaskFuture<R>, Duration) -> bool = TaskFuture::wait_timeout;
+    let _: [fn(&TaskFuture<R>) -> bool; 5] = [
+        TaskFuture::is_done,
+        TaskFuture::is_running,
+        TaskFuture::is_cancelled,
+        TaskFuture::cancel,
+        TaskFuture::kill,
+    ];
+    let _: fn(&TaskFuture<R>) -> TaskHandle = TaskFuture::handle;
+    let _: fn(TaskFuture<R>, Box<dyn FnOnce(Outcome<R>) + Send>) = |f, done| f.on_done(done);
+    let _: [fn(&TaskHandle) -> bool; 3] =
+        [TaskHandle::cancel, TaskHandle::kill, TaskHandle::is_done];
+    let _: fn(&TaskHandle) -> TaskHandle = Clone::clone;
+    let _: fn(&[TaskFuture<R>], WaitFor, Option<Duration>) -> Waited = |f, w, t| wait(f, w, t);
+    let _ = [WaitFor::All, WaitFor::FirstCompleted, WaitFor::FirstError];
+    let _: fn(Waited) -> (Vec<usize>, Vec<usize>) = |waited| (waited.done, waited.pending);
+    let _: fn(Vec<TaskFuture<R>>) -> AsCompleted<R> = |f| as_completed(f);
+    let _: fn(&mut AsCompleted<R>) -> Option<(usize, Outcome<R>)> = Iterator::next;
+    let _: fn(&mut AsCompleted<R>, TaskFuture<R>) -> usize = AsCompleted::push;
+    let _: fn(&mut AsCompleted<R>, Duration) -> Result<Option<(usize, Outcome<R>)>, Timeout> =
+        AsCompleted::next_timeout;
+}
+
+/// Every method of a map.
+fn map() {
+    type Mapped = Map<i64, Range<i64>>;
+    type Item = Result<i64, TaskError>;
+    let _: fn(&mut Mapped) -> Option<Item> = Iterator::next;
+    let _: fn(Mapped) -> Mapped = Map::start;
+    let _: fn(Mapped, usize) -> Mapped = Map::window;
+    let _: fn(&mut Mapped, Duration) -> Result<Option<Item>, Timeout> = Map::next_timeout;
+    let _: fn(Mapped) -> Unordered<i64, Range<i64>> = Map::unordered;
+    let _: fn(&mut Unordered<i64, Range<i64>>) -> Option<(usize, Item)> = Iterator::next;
+    let _: fn(&mut Unordered<i64, Range<i64>>, Duration) -> Result<Option<(usize, Item)>, Timeout> =
+        Unordered::next_timeout;
+}
+
+/// Every method of the errors.
+fn errors() {
+    let _: fn(&TaskError) -> TaskErrorKind = TaskError::kind;
+    let _: fn(&TaskError) -> &str = TaskError::task;
+    let _: fn(&TaskError) -> Option<u32> = TaskError::worker_pid;
+    let _: fn(&TaskError) -> Option<i32> = TaskError::signal;
+    let _: fn(&TaskError) -> Option<i32> = TaskError::exit_code;
+    let _: [fn(&TaskError) -> Option<&str>; 3] = [
+        TaskError::panic_message,
+        TaskError::panic_location,
+        TaskError::backtrace,
+    ];
+    let _: fn(&Error) -> ErrorKind = Error::kind;
+    let _: fn(Error) -> Box<dyn std::error::Error + Send + Sync> = Into::into;
+    let _: fn(TaskError) -> Box<dyn std::error::Error + Send + Sync> = Into::into;
+    let _: fn(AnyError) -> Box<dyn std::error::Error + Send + Sync> = Into::into;
+    let _: fn(std::io::Error) -> AnyError = From::from;
+    let _: [&dyn Display; 1] = [&AnyError::from(std::fmt::Error)];
+    let _ = [
+        TaskErrorKind::Panicked,
+        TaskErrorKind::WorkerDied,
+        TaskErrorKind::TimedOut,
+        TaskErrorKind::Cancelled,
+        TaskErrorKind::Killed,
+        TaskErrorKind::Encode,
+        TaskErrorKind::Decode,
+        TaskErrorKind::UnknownTask,
+        TaskErrorKind::QueueFull,
+        TaskErrorKind::ShutDown,
+        TaskErrorKind::PoolBroken,
+    ];
+}
+
+/// A function over any task, as applications write it.
+fn run<F: Task<S>, S>(executor: &Executor, task: F, args: F::Args) -> TaskFuture<F::Output> {
+    executor.submit(task, args)
+}
+
+/// A task as a value.
+fn references() {
+    let _: TaskRef<i64, i64> = task_ref(cube);
+    let _: TaskRef<(i64, i64), i64> = task_ref(add);
+    let _: TaskRef<(), ()> = task_ref(nothing);
+    let _: fn(&Executor, TaskRef<i64, i64>) -> TaskFuture<i64> = |e, task| run(e, task, 1);
+    let _: fn(&Executor, slice::Iter<'_, i64>) = |e, inputs| drop(e.map_ref(cube, inputs));
+}
+
+#[test]
+fn every_name_is_there() {
+    executor();
+    builder();
+    task_future::<*const ()>();
+    map();
+    errors();
+    references();
+}
+
+#[test]
+fn tasks_of_any_kind_through_one_function() {
+    isolated(|| {
+        let executor = Executor::builder().workers(1).build().unwrap();
+        assert_eq!(run(&executor, cube, 3).result().unwrap(), 27);
+        assert_eq!(run(&executor, add, (1, 2)).result().unwrap(), 3);
+        run(&executor, nothing, ()).result().unwrap();
+        assert_eq!(run(&executor, task_ref(add), (3, 4)).result().unwrap(), 7);
+    });
+}
+
+#[test]
+fn the_executor_tells_how_it_is() {
+    isolated(|| {
+        let executor = Executor::builder().workers(2).build().unwrap();
+        executor.submit(cube, 3).result().unwrap();
+        let told = format!("{executor:?}");
+        assert!(told.starts_with("Executor"), "{told}");
+        assert!(told.contains('2'), "the number of workers: {told}");
+    });
+}
