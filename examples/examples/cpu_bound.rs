@@ -29,5 +29,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("Result: {sum}");
         println!("Task completed in {:.2} seconds", took.as_secs_f64());
     }
+
+    let futures: Vec<_> = (0..2 * cores)
+        .map(|_| executor.submit(sum_of_squares, 10_000_000))
+        .collect();
+    for future in futures {
+        let (_, took) = future.result()?;
+        println!("Task completed in {:.2} seconds", took.as_secs_f64());
+    }
     Ok(())
 }

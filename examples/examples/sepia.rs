@@ -23,8 +23,10 @@ fn apply_sepia_filter(picture: PathBuf) -> Result<String, AnyError> {
     for pixel in image.pixels_mut() {
         pixel.0 = sepia(pixel.0);
     }
-    image.save_with_format(&output, format)?;
-    Ok(output)
+    match image.save_with_format(&output, format) {
+        Ok(()) => Ok(output),
+        Err(error) => Err(AnyError::new(format!("cannot write {output}: {error}"))),
+    }
 }
 
 fn sepia([red, green, blue]: [u8; 3]) -> [u8; 3] {

@@ -34,8 +34,9 @@ fn create_thumbnail(picture: PathBuf, size: (u32, u32), thumb: PathBuf) -> Resul
 
     let (width, height) = fit((image.width(), image.height()), size);
     let image = image.resize_exact(width, height, FilterType::CatmullRom);
-    image.save_with_format(thumb, format)?;
-    Ok(())
+    image
+        .save_with_format(&thumb, format)
+        .map_err(|error| AnyError::new(format!("cannot write {}: {error}", thumb.display())))
 }
 
 /// The size nearest to the proportions of `size` that fits into `bounds`; never larger than `size`
