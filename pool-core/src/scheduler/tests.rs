@@ -350,9 +350,12 @@ fn a_ring_full_of_cancelled_calls_does_not_stop_the_next_one() {
     assert_eq!(worker.claim(), Some(2000));
 }
 
+/// What a hostile worker does.
+type Lie = fn(&mut Worker);
+
 #[test]
 fn a_wrong_answer_ends_the_worker_and_loses_no_call() {
-    let lies: [(&str, fn(&mut Worker)); 2] = [
+    let lies: [(&str, Lie); 2] = [
         ("the call behind the one that runs", |worker| {
             worker.claim().unwrap();
             worker.say(101);
