@@ -12,7 +12,7 @@ use std::{
 use pool_core::{Executor, TaskErrorKind};
 use pool_tests::{
     Misdeed, PATIENCE, Scratch, fails_with, isolated,
-    tasks::{cube, even, hang, hold, misbehave, pid},
+    tasks::{cube, even, hang, hold, misbehave, nothing, pid},
 };
 
 fn executor(workers: usize) -> Arc<Executor> {
@@ -233,5 +233,19 @@ fn the_last_handle_dropped_in_a_callback() {
         drop(executor);
         next(&dropped);
         fails_with(hanging.result(), TaskErrorKind::Killed);
+    });
+}
+
+#[test]
+fn one_may_wait_for_a_worker_that_has_to_be_initialized() {
+    isolated(|| {
+        let builder = Executor::builder().workers(1).initializer(nothing, ());
+        let executor = Arc::new(builder.build().unwrap());
+        let (sender, results) = channel();
+        let inner = executor.clone();
+        executor
+            .submit(misbehave, Misdeed::Kill)
+            .on_done(move |_| sender.send(inner.submit(cube, 3).result()).unwrap());
+        assert_eq!(next(&results).unwrap(), 27);
     });
 }

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
             the_hosts_threads_and_mask_stay
             the_hosts_descriptors_stay_here
             a_forked_copy_of_the_host_delays_nothing
+            a_forked_copy_of_the_host_ends_nothing
             killed_applications_leave_nothing
             applications_killed_at_the_start_leave_nothing
             a_killed_fork_server_is_replaced
@@ -161,6 +162,14 @@ fn a_forked_copy_of_the_host_delays_nothing() {
     });
     sys::kill(copy, libc::SIGKILL).unwrap();
     until("the copy is reaped", || sys::wait_for_any_child().is_err());
+}
+
+fn a_forked_copy_of_the_host_ends_nothing() {
+    let executor = executor(1);
+    let cubes = executor.map(cube, 0..20).start();
+    let (executor, cubes) = sys::in_forked_copy((executor, cubes), drop).unwrap();
+    assert_eq!(cubes.filter(Result::is_ok).count(), 20);
+    executor.shutdown();
 }
 
 /// Starts processes that would live on, then hangs.

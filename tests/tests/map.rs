@@ -12,7 +12,7 @@ use std::{
 use pool_core::{Executor, TaskErrorKind, task};
 use pool_tests::{
     Fragile, Misdeed, Scratch, Stage, fails_with, isolated,
-    tasks::{add, cube, even, fragile, nothing, pass, record},
+    tasks::{add, cube, even, fragile, nothing, pass, record, zeros},
     until,
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -479,5 +479,24 @@ fn it_outlives_its_executor() {
         let (last, given) = rest.split_last().unwrap();
         assert_eq!(last.as_ref().unwrap_err().kind(), TaskErrorKind::ShutDown);
         assert!(given.iter().all(Result::is_ok));
+    });
+}
+
+#[test]
+fn large_results_keep_inputs_from_being_drawn() {
+    const MEBIBYTE: usize = 1 << 20;
+    isolated(|| {
+        let executor = executor(2);
+        let drawn = AtomicI64::new(0);
+        let inputs = iter::repeat_with(|| {
+            drawn.fetch_add(1, Ordering::Relaxed);
+            MEBIBYTE
+        });
+        let mut map = executor.map(zeros, inputs);
+        for taken in 1..=100 {
+            assert_eq!(map.next().unwrap().unwrap().len(), MEBIBYTE);
+            let ahead = drawn.load(Ordering::Relaxed) - taken;
+            assert!(ahead <= 16, "{ahead} of them wait after {taken}");
+        }
     });
 }
