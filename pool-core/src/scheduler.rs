@@ -531,12 +531,11 @@ impl Scheduler {
     }
 }
 
-/// Whether the worker is awake and has next to nothing before it.
+/// Whether the worker is awake and has next to nothing before it. One that has not answered for a
+/// while may be in a long call, whatever its pace was.
 fn is_at_hand(member: &Member) -> bool {
-    let work = member
-        .pace()
-        .map(|pace| pace.saturating_mul(u32::try_from(member.live()).unwrap_or(u32::MAX)));
-    member.is_awake() && (member.is_idle() || work.is_some_and(|work| work < WAKING))
+    let work_left = member.work_left();
+    member.is_awake() && (member.is_idle() || work_left.is_some_and(|work| work < WAKING))
 }
 
 /// How many calls the worker may have before it.

@@ -31,7 +31,7 @@ const CASE: &str = "POOL_TEST_CASE";
 const PROGRAM: &str = "POOL_TEST_PROGRAM";
 
 /// How long a test may take.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Runs the body of a test in a process of its own.
 ///
@@ -170,13 +170,21 @@ fn judge(status: ExitStatus, mark: &str) -> Result<(), String> {
 fn hang_report(mark: &str, limit: Duration) -> String {
     let mut report = format!("the test hung for {limit:?}; its processes:");
     for process in marked_processes(mark) {
-        report += &format!("\n  {process}");
+        report.extend(["\n  ", &process]);
         let pid = process.split(' ').next().unwrap_or_default();
         let threads = format!("/proc/{pid}/task");
         for thread in std::fs::read_dir(threads).into_iter().flatten().flatten() {
             let read = |file| read_to_string(thread.path().join(file)).unwrap_or_default();
             let (name, place, call) = (read("comm"), read("wchan"), read("syscall"));
-            report += &format!("\n    {} in {place}, system call {call}", name.trim_end());
+            report.extend([
+                "
+    ",
+                name.trim_end(),
+                " in ",
+                &place,
+                ", system call ",
+                &call,
+            ]);
         }
     }
     report

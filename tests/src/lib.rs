@@ -3,6 +3,11 @@
 //!
 //! See `README.md` beside this crate for which behaviour is covered where.
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "what tests share panics where a test fails"
+)]
+
 mod case;
 mod footprint;
 mod misdeed;

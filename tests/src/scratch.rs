@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    fmt::Display,
     fs::{self, File, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
@@ -95,8 +96,8 @@ impl Log {
     /// # Panics
     ///
     /// Where the file cannot be written.
-    pub fn add(&self, line: impl ToString) {
-        let line = line.to_string() + "\n";
+    pub fn add(&self, line: impl Display) {
+        let line = format!("{line}\n");
         OpenOptions::new()
             .append(true)
             .create(true)

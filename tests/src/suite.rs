@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{Executor, ExecutorBuilder, TaskErrorKind};
+use pool_core::{Executor, ExecutorBuilder, TaskErrorKind, TaskFuture};
 
 use crate::{
     Gate, Log, Misdeed, Scratch, fails_with, sys,
-    tasks::{add, cube, even, hang, hold, misbehave, nothing, pid},
+    tasks::{add, cube, even, hang, hold, misbehave, nothing, pid, record},
     until,
 };
 
@@ -44,6 +44,27 @@ pub fn pids(executor: &Executor) -> BTreeSet<u32> {
     let (held, workers) = hold_all(executor, &scratch);
     assert_eq!(held.len(), executor.workers());
     workers()
+}
+
+/// Holds a call on every worker, and queues `count` that log themselves.
+pub fn loaded(
+    executor: &Executor,
+    scratch: &Scratch,
+    count: i64,
+) -> (Vec<TaskFuture<u32>>, Gate, Vec<TaskFuture<i64>>, Log) {
+    let (held, gate, log) = (
+        scratch.log("held"),
+        scratch.gate("gate"),
+        scratch.log("ran"),
+    );
+    let running = (0..executor.workers())
+        .map(|_| executor.submit(hold, (held.clone(), gate.clone())))
+        .collect();
+    held.reaches(executor.workers());
+    let queued = (0..count)
+        .map(|x| executor.submit(record, (log.clone(), x)))
+        .collect();
+    (running, gate, queued, log)
 }
 
 /// Holds one call on every worker: the processes, and what lets go of them and waits.

@@ -116,9 +116,9 @@ fn many_threads_wait_for_one() {
             let waiters: Vec<_> = (0..8).map(|_| scope.spawn(|| running.wait())).collect();
             let timed = scope.spawn(|| running.wait_timeout(Duration::from_secs(20)));
             gate.open();
-            waiters
-                .into_iter()
-                .for_each(|waiter| waiter.join().unwrap());
+            for waiter in waiters {
+                waiter.join().unwrap();
+            }
             assert!(timed.join().unwrap());
         });
         assert!(running.try_result().unwrap().is_ok());

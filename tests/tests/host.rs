@@ -174,6 +174,7 @@ fn a_forked_copy_of_the_host_ends_nothing() {
 
 /// Starts processes that would live on, then hangs.
 #[task]
+#[expect(clippy::zombie_processes, reason = "they are to be left")]
 fn hang_with_children(log: Log) {
     for command in ["sleep 1000 & sleep 1000", "setsid sleep 1000"] {
         Command::new("sh").args(["-c", command]).spawn().unwrap();

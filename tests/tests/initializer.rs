@@ -64,7 +64,7 @@ fn whole_text(error: &TaskError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        text += &format!(": {error}");
+        text = format!("{text}: {error}");
         source = error.source();
     }
     text
@@ -181,7 +181,7 @@ fn a_death_is_tried_again_within_the_limit() {
             let log = scratch.log("tried");
             let executor = builder(1)
                 .initializer(end, (log.clone(), misdeed))
-                .restart_limit(3, Duration::from_secs(600))
+                .restart_limit(3, Duration::from_mins(10))
                 .build()
                 .unwrap();
             is_broken(&executor, cause);
@@ -208,7 +208,7 @@ fn a_death_never_loops_for_ever() {
 fn idle_deaths_past_the_limit_break_it() {
     isolated(|| {
         let executor = builder(1)
-            .restart_limit(2, Duration::from_secs(600))
+            .restart_limit(2, Duration::from_mins(10))
             .build()
             .unwrap();
         for _ in 0..3 {
@@ -229,7 +229,7 @@ fn idle_deaths_past_the_limit_break_it() {
 fn deaths_in_tasks_do_not_count() {
     isolated(|| {
         let executor = builder(1)
-            .restart_limit(1, Duration::from_secs(600))
+            .restart_limit(1, Duration::from_mins(10))
             .build()
             .unwrap();
         for _ in 0..10 {

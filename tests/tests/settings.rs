@@ -155,7 +155,7 @@ fn as_many_restarts_as_allowed() {
     isolated(|| {
         let executor = Executor::builder()
             .workers(1)
-            .restart_limit(2, Duration::from_secs(600))
+            .restart_limit(2, Duration::from_mins(10))
             .build()
             .unwrap();
         for _ in 0..2 {

@@ -1,19 +1,12 @@
 //! Every way to end an executor, whatever it is doing.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    process::Command,
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, thread, time::Duration};
 
-use pool_core::{Executor, TaskErrorKind, TaskFuture, task};
+use pool_core::{Executor, TaskErrorKind, TaskFuture};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, fails_with, isolated, processes, rounds,
-    suite::pids,
-    sys,
-    tasks::{bytes, cube, even, hang, hold, misbehave, note, pid, record, zeros},
+    Misdeed, Scratch, fails_with, isolated, processes, rounds,
+    suite::loaded,
+    tasks::{bytes, cube, even, misbehave, note, pid, zeros},
     until,
 };
 
@@ -29,27 +22,6 @@ const ENDS: [fn(&Executor); 5] = [
     |executor| assert!(executor.shutdown_timeout(Duration::from_secs(20))),
     Executor::close,
 ];
-
-/// Holds a call on every worker, and queues `count` that log themselves.
-fn loaded(
-    executor: &Executor,
-    scratch: &Scratch,
-    count: i64,
-) -> (Vec<TaskFuture<u32>>, Gate, Vec<TaskFuture<i64>>, Log) {
-    let (held, gate, log) = (
-        scratch.log("held"),
-        scratch.gate("gate"),
-        scratch.log("ran"),
-    );
-    let running = (0..executor.workers())
-        .map(|_| executor.submit(hold, (held.clone(), gate.clone())))
-        .collect();
-    held.reaches(executor.workers());
-    let queued = (0..count)
-        .map(|x| executor.submit(record, (log.clone(), x)))
-        .collect();
-    (running, gate, queued, log)
-}
 
 #[test]
 fn nothing_is_taken_after_it() {
@@ -136,29 +108,6 @@ fn shutdown_now_cancels_what_has_not_started() {
 }
 
 #[test]
-fn a_short_limit_then_a_kill() {
-    isolated(|| {
-        let executor = executor(2);
-        let scratch = Scratch::new();
-        let (running, _gate, queued, _) = loaded(&executor, &scratch, 10);
-        let start = Instant::now();
-        assert!(!executor.shutdown_timeout(Duration::from_millis(50)));
-        assert!(start.elapsed() < Duration::from_secs(5));
-        for future in running {
-            fails_with(future.result(), TaskErrorKind::Killed);
-        }
-        for future in queued {
-            fails_with(future.result(), TaskErrorKind::Cancelled);
-        }
-        assert_eq!(processes(), Vec::<String>::new());
-        assert!(
-            executor.shutdown_timeout(Duration::ZERO),
-            "there is nothing left to wait for"
-        );
-    });
-}
-
-#[test]
 fn dropped_with_work_pending_it_finishes_it() {
     isolated(|| {
         let executor = executor(2);
@@ -171,23 +120,6 @@ fn dropped_with_work_pending_it_finishes_it() {
         assert!(queued.into_iter().all(|future| future.result().is_ok()));
         assert_eq!(log.lines().len(), 50);
         assert_eq!(processes(), Vec::<String>::new());
-    });
-}
-
-#[test]
-fn dropped_by_a_panic_it_kills_what_runs() {
-    isolated(|| {
-        let scratch = Scratch::new();
-        let log = scratch.log("hanging");
-        let mut hanging = None;
-        let panic = catch_unwind(AssertUnwindSafe(|| {
-            let executor = executor(1);
-            hanging = Some(executor.submit(hang, log.clone()));
-            log.reaches(1);
-            panic!("the application fails");
-        }));
-        assert!(panic.is_err());
-        fails_with(hanging.unwrap().result(), TaskErrorKind::Killed);
     });
 }
 
@@ -274,132 +206,6 @@ fn after_failed_and_fatal_calls() {
 }
 
 #[test]
-fn ten_thousand_queued_calls_are_dropped_fast() {
-    isolated(|| {
-        let ends = [Executor::kill as fn(&Executor), |executor| {
-            assert!(!executor.shutdown_timeout(Duration::ZERO))
-        }];
-        for end in ends {
-            let executor = executor(2);
-            let scratch = Scratch::new();
-            let (running, _gate, queued, log) = loaded(&executor, &scratch, 10_000);
-            let start = Instant::now();
-            end(&executor);
-            assert!(
-                start.elapsed() < Duration::from_secs(5),
-                "{:?}",
-                start.elapsed()
-            );
-            for future in running {
-                fails_with(future.try_result().unwrap(), TaskErrorKind::Killed);
-            }
-            assert!(queued.iter().all(TaskFuture::is_cancelled));
-            assert_eq!(log.lines().len(), 0);
-        }
-    });
-}
-
-#[test]
-fn while_large_values_are_on_their_way() {
-    isolated(|| {
-        for end in ENDS {
-            for is_cancelled in [false, true] {
-                let executor = executor(2);
-                let large: Vec<_> = (0..4)
-                    .map(|_| executor.submit(bytes, vec![1; 8 << 20]))
-                    .collect();
-                let zeros: Vec<_> = (0..4).map(|_| executor.submit(zeros, 8 << 20)).collect();
-                if is_cancelled {
-                    large.iter().for_each(|future| {
-                        future.cancel();
-                    });
-                }
-                end(&executor);
-                drop(executor);
-                assert!(large.iter().chain(&zeros).all(TaskFuture::is_done));
-            }
-        }
-    });
-}
-
-#[test]
-fn kill_reaches_every_worker_dead_or_alive() {
-    isolated(|| {
-        let executor = executor(4);
-        let workers = pids(&executor);
-        for &worker in workers.iter().take(2) {
-            sys::kill(worker, libc::SIGKILL).unwrap();
-        }
-        executor.kill();
-        assert!(executor.worker_pids().is_empty());
-        assert!(workers.iter().all(|&worker| !sys::exists(worker)));
-        executor.kill();
-    });
-}
-
-/// Starts an executor of its own, down to `depth`, and hangs at the end.
-#[task]
-fn nest(log: Log, depth: u32) {
-    if depth == 0 {
-        log.add(std::process::id());
-        Command::new("sleep").arg("1000").status().unwrap();
-        return;
-    }
-    let executor = Executor::builder().workers(1).build().unwrap();
-    log.add(std::process::id());
-    executor.submit(nest, (log, depth - 1)).result().unwrap();
-}
-
-#[test]
-fn kill_reaches_executors_within_tasks() {
-    isolated(|| {
-        let executor = executor(1);
-        let scratch = Scratch::new();
-        let log = scratch.log("nested");
-        let nested = executor.submit(nest, (log.clone(), 3));
-        log.reaches(4);
-        until("the last one sleeps", || {
-            processes()
-                .iter()
-                .any(|process| process.contains("(sleep)"))
-        });
-        let start = Instant::now();
-        executor.kill();
-        assert!(start.elapsed() < Duration::from_secs(5));
-        fails_with(nested.result(), TaskErrorKind::Killed);
-        until("all levels are gone", || processes().is_empty());
-    });
-}
-
-#[test]
-fn a_map_read_after_a_kill_ends() {
-    isolated(|| {
-        let executor = executor(2);
-        let scratch = Scratch::new();
-        let log = scratch.log("hanging");
-        let mut map = executor
-            .map(hang, std::iter::repeat(log.clone()))
-            .window(6)
-            .start();
-        log.reaches(2);
-        executor.kill();
-        let mut kinds = Vec::new();
-        for result in map.by_ref() {
-            kinds.push(result.unwrap_err().kind());
-        }
-        let count = |wanted| kinds.iter().filter(|&&kind| kind == wanted).count();
-        assert_eq!(count(TaskErrorKind::Killed), 2, "{kinds:?}");
-        assert_eq!(count(TaskErrorKind::ShutDown), 1, "{kinds:?}");
-        assert_eq!(
-            count(TaskErrorKind::Cancelled),
-            kinds.len() - 3,
-            "{kinds:?}"
-        );
-        assert!(map.next().is_none());
-    });
-}
-
-#[test]
 fn results_that_had_come_are_kept() {
     isolated(|| {
         for end in ENDS {
@@ -463,5 +269,26 @@ fn many_executors_one_after_another() {
             executor.submit(note, log.clone()).result().unwrap();
         }
         assert_eq!(log.lines().len(), 20 * rounds());
+    });
+}
+
+#[test]
+fn while_large_values_are_on_their_way() {
+    isolated(|| {
+        for end in ENDS {
+            for is_cancelled in [false, true] {
+                let executor = executor(2);
+                let large: Vec<_> = (0..4)
+                    .map(|_| executor.submit(bytes, vec![1; 8 << 20]))
+                    .collect();
+                let zeros: Vec<_> = (0..4).map(|_| executor.submit(zeros, 8 << 20)).collect();
+                for future in large.iter().filter(|_| is_cancelled) {
+                    future.cancel();
+                }
+                end(&executor);
+                drop(executor);
+                assert!(large.iter().chain(&zeros).all(TaskFuture::is_done));
+            }
+        }
     });
 }

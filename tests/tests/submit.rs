@@ -1,28 +1,16 @@
 //! Calls and their results.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    env, io,
-    panic::panic_any,
-    path::PathBuf,
-    process,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicU32, Ordering},
-    },
-    thread,
-    time::Duration,
+    collections::BTreeMap, io, panic::panic_any, process, sync::Arc, thread, time::Duration,
 };
 
 use pool_core::{AnyError, Executor, TaskErrorKind, task, task_ref};
 use pool_tests::{
-    Isolated, Log, Scratch, fails_with, isolated, processes, rounds,
+    Isolated, Scratch, fails_with, isolated, processes, rounds,
     suite::pids,
     tasks::{add, cube, even, hold, note, nothing, parse, pid, work},
-    until,
 };
 use pool_tests_dependency as dependency;
-use serde::{Deserialize, Serialize};
 
 fn executor(workers: usize) -> Executor {
     Executor::builder().workers(workers).build().unwrap()
@@ -222,64 +210,6 @@ fn one_error_leaves_the_rest() {
     });
 }
 
-/// An argument that tells when it is dropped.
-#[derive(Serialize, Deserialize)]
-struct Mourned(Log);
-
-impl Drop for Mourned {
-    fn drop(&mut self) {
-        self.0.add(process::id());
-    }
-}
-
-#[task]
-fn look_at(argument: Mourned) -> usize {
-    argument.0.lines().len()
-}
-
-#[test]
-fn arguments_are_dropped_right_after_the_task() {
-    isolated(|| {
-        let executor = executor(1);
-        let scratch = Scratch::new();
-        let argument = Mourned(scratch.log("dropped"));
-        let log = argument.0.clone();
-        assert_eq!(executor.submit_ref(look_at, &argument).result().unwrap(), 0);
-        until("it is dropped in the worker", || {
-            log.numbers() == executor.worker_pids()
-        });
-    });
-}
-
-#[task]
-fn reversed(mut list: Vec<i64>) -> Vec<i64> {
-    list.reverse();
-    list
-}
-
-/// How often this process has counted.
-static COUNT: AtomicU32 = AtomicU32::new(0);
-
-#[task]
-fn increment() -> u32 {
-    COUNT.fetch_add(1, Ordering::Relaxed) + 1
-}
-
-#[test]
-fn workers_see_copies() {
-    isolated(|| {
-        COUNT.store(10, Ordering::Relaxed);
-        let executor = executor(1);
-        let list = vec![1, 2, 3];
-        let future = executor.submit_ref(reversed, &list);
-        assert_eq!(future.result().unwrap(), [3, 2, 1]);
-        assert_eq!(list, [1, 2, 3]);
-        assert_eq!(executor.submit(increment, ()).result().unwrap(), 1);
-        assert_eq!(executor.submit(increment, ()).result().unwrap(), 2);
-        assert_eq!(COUNT.load(Ordering::Relaxed), 10);
-    });
-}
-
 #[test]
 fn many_threads_submit_map_and_cancel() {
     isolated(|| {
@@ -370,7 +300,7 @@ fn a_long_call_starves_nobody() {
         for round in 0..rounds() {
             let scratch = Scratch::new();
             let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-            let long = executor.submit(hold, (log.clone(), gate.clone()));
+            let held = executor.submit(hold, (log.clone(), gate.clone()));
             let short: Vec<_> = (0..100).map(|x| executor.submit(cube, x)).collect();
             for (x, future) in (0..).zip(short) {
                 let result = future.result_timeout(Duration::from_secs(10));
@@ -378,7 +308,7 @@ fn a_long_call_starves_nobody() {
                 assert_eq!(result.unwrap(), cube(x));
             }
             gate.open();
-            long.result().unwrap();
+            held.result().unwrap();
         }
     });
 }
@@ -410,89 +340,5 @@ fn idle_workers_are_used_again() {
         workers.sort_unstable();
         workers.dedup();
         assert!(workers.len() <= 3);
-    });
-}
-
-#[task]
-fn surroundings(name: String) -> (Option<String>, PathBuf) {
-    (env::var(name).ok(), env::current_dir().unwrap())
-}
-
-/// What was never touched in this process.
-static UNTOUCHED: LazyLock<u32> = LazyLock::new(process::id);
-
-#[task]
-fn untouched() -> u32 {
-    *UNTOUCHED
-}
-
-#[test]
-fn a_worker_is_a_fresh_image_in_the_applications_place() {
-    Isolated::new().env("POOL_TEST_COLOUR", "blue").run(|| {
-        let here = *UNTOUCHED;
-        let scratch = Scratch::new();
-        let place = scratch.path("place");
-        std::fs::create_dir(&place).unwrap();
-        let home = env::current_dir().unwrap();
-        env::set_current_dir(&place).unwrap();
-        let executor = executor(1);
-        env::set_current_dir(home).unwrap();
-        let future = executor.submit(surroundings, "POOL_TEST_COLOUR".to_owned());
-        let (colour, directory) = future.result().unwrap();
-        assert_eq!(colour.as_deref(), Some("blue"));
-        assert_eq!(directory, place.canonicalize().unwrap(), "that of `build`");
-        let there = executor.submit(untouched, ()).result().unwrap();
-        assert_ne!(there, here);
-        assert_eq!(executor.worker_pids(), [there]);
-    });
-}
-
-#[task]
-fn floats(values: Vec<f64>) -> Vec<f64> {
-    values
-}
-
-type Nested = (
-    Option<Option<u8>>,
-    Vec<Option<Vec<()>>>,
-    HashMap<String, (i128, char)>,
-    Result<String, ()>,
-);
-
-#[task]
-fn nested(value: Nested) -> Nested {
-    value
-}
-
-#[test]
-fn values_cross_unchanged() {
-    isolated(|| {
-        let executor = executor(1);
-        let sent = [
-            f64::NAN,
-            -0.0,
-            0.0,
-            f64::INFINITY,
-            f64::MIN_POSITIVE,
-            1e-310,
-        ];
-        let came = executor.submit(floats, sent.to_vec()).result().unwrap();
-        assert_eq!(
-            came.iter().map(|f| f.to_bits()).collect::<Vec<_>>(),
-            sent.map(f64::to_bits)
-        );
-        for inner in [None, Some(None), Some(Some(7))] {
-            let value: Nested = (
-                inner,
-                vec![None, Some(vec![]), Some(vec![(), ()])],
-                HashMap::from([("\u{1F980}\0".to_owned(), (i128::MIN, 'ß'))]),
-                if inner.is_none() {
-                    Err(())
-                } else {
-                    Ok(String::new())
-                },
-            );
-            assert_eq!(executor.submit_ref(nested, &value).result().unwrap(), value);
-        }
     });
 }

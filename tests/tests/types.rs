@@ -94,9 +94,16 @@ fn builder() {
     ];
 }
 
+/// What a call comes to.
+type Outcome<R> = Result<R, TaskError>;
+
+/// What a wait with a limit to its time gives, in `Option` where there may be nothing more.
+type Within<T> = Result<Option<T>, Timeout>;
+
 /// Every method of a future, whatever its result.
 fn task_future<R: 'static>() {
-    type Outcome<R> = Result<R, TaskError>;
+    type Callback<R> = Box<dyn FnOnce(Outcome<R>) + Send>;
+    type Completed<R> = (usize, Outcome<R>);
     type Later<R> = Result<Outcome<R>, TaskFuture<R>>;
     let _: fn(TaskFuture<R>) -> Outcome<R> = TaskFuture::result;
     let _: fn(TaskFuture<R>, Duration) -> Later<R> = TaskFuture::result_timeout;
@@ -111,32 +118,33 @@ fn task_future<R: 'static>() {
         TaskFuture::kill,
     ];
     let _: fn(&TaskFuture<R>) -> TaskHandle = TaskFuture::handle;
-    let _: fn(TaskFuture<R>, Box<dyn FnOnce(Outcome<R>) + Send>) = |f, done| f.on_done(done);
+    let _: fn(TaskFuture<R>, Callback<R>) = TaskFuture::on_done;
     let _: [fn(&TaskHandle) -> bool; 3] =
         [TaskHandle::cancel, TaskHandle::kill, TaskHandle::is_done];
     let _: fn(&TaskHandle) -> TaskHandle = Clone::clone;
-    let _: fn(&[TaskFuture<R>], WaitFor, Option<Duration>) -> Waited = |f, w, t| wait(f, w, t);
+    let _ = |futures: &[TaskFuture<R>], wait_for: WaitFor, limit: Option<Duration>| -> Waited {
+        wait(futures, wait_for, limit)
+    };
     let _ = [WaitFor::All, WaitFor::FirstCompleted, WaitFor::FirstError];
     let _: fn(Waited) -> (Vec<usize>, Vec<usize>) = |waited| (waited.done, waited.pending);
     let _: fn(Vec<TaskFuture<R>>) -> AsCompleted<R> = |f| as_completed(f);
-    let _: fn(&mut AsCompleted<R>) -> Option<(usize, Outcome<R>)> = Iterator::next;
+    let _: fn(&mut AsCompleted<R>) -> Option<Completed<R>> = Iterator::next;
     let _: fn(&mut AsCompleted<R>, TaskFuture<R>) -> usize = AsCompleted::push;
-    let _: fn(&mut AsCompleted<R>, Duration) -> Result<Option<(usize, Outcome<R>)>, Timeout> =
-        AsCompleted::next_timeout;
+    let _: fn(&mut AsCompleted<R>, Duration) -> Within<Completed<R>> = AsCompleted::next_timeout;
 }
 
 /// Every method of a map.
 fn map() {
     type Mapped = Map<i64, Range<i64>>;
-    type Item = Result<i64, TaskError>;
-    let _: fn(&mut Mapped) -> Option<Item> = Iterator::next;
+    type Loose = Unordered<i64, Range<i64>>;
+    type Indexed = (usize, Outcome<i64>);
+    let _: fn(&mut Mapped) -> Option<Outcome<i64>> = Iterator::next;
     let _: fn(Mapped) -> Mapped = Map::start;
     let _: fn(Mapped, usize) -> Mapped = Map::window;
-    let _: fn(&mut Mapped, Duration) -> Result<Option<Item>, Timeout> = Map::next_timeout;
-    let _: fn(Mapped) -> Unordered<i64, Range<i64>> = Map::unordered;
-    let _: fn(&mut Unordered<i64, Range<i64>>) -> Option<(usize, Item)> = Iterator::next;
-    let _: fn(&mut Unordered<i64, Range<i64>>, Duration) -> Result<Option<(usize, Item)>, Timeout> =
-        Unordered::next_timeout;
+    let _: fn(&mut Mapped, Duration) -> Within<Outcome<i64>> = Map::next_timeout;
+    let _: fn(Mapped) -> Loose = Map::unordered;
+    let _: fn(&mut Loose) -> Option<Indexed> = Iterator::next;
+    let _: fn(&mut Loose, Duration) -> Within<Indexed> = Unordered::next_timeout;
 }
 
 /// Every method of the errors.

@@ -1,0 +1,128 @@
+//! What dead workers leave behind, and workers that are hard to end.
+
+use std::{
+    collections::BTreeSet,
+    process::{self, Command, Stdio},
+    time::Duration,
+};
+
+use pool_core::{Executor, TaskErrorKind, task};
+use pool_tests::{
+    Log, Misdeed, Scratch, fails_with, isolated, processes, rounds,
+    suite::pids,
+    sys,
+    tasks::{cube, hang, pass},
+    until,
+};
+
+/// An executor that takes any number of deaths.
+fn executor(workers: usize) -> Executor {
+    Executor::builder()
+        .workers(workers)
+        .restart_limit(u32::MAX, Duration::from_secs(1))
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn no_zombie_while_the_executor_lives() {
+    isolated(|| {
+        let executor = executor(2);
+        let mut dead = BTreeSet::new();
+        for _ in 0..10 {
+            let old = pids(&executor);
+            for &worker in &old {
+                sys::kill(worker, libc::SIGKILL).unwrap();
+            }
+            dead.extend(old);
+        }
+        pids(&executor);
+        until("all are reaped", || {
+            dead.iter().all(|&pid| !sys::exists(pid))
+        });
+        let left = processes();
+        assert!(left.len() <= 3, "two workers and a fork server: {left:?}");
+    });
+}
+
+/// Starts processes that would live on: a child, and one in a session of its own.
+#[task]
+#[expect(clippy::zombie_processes, reason = "they are to be left")]
+fn leave_children(log: Log, misdeed: Option<Misdeed>) {
+    let child = Command::new("sleep").arg("1000").spawn().unwrap();
+    log.add(child.id());
+    let script = "setsid sleep 1000 & echo $!";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    log.add(output.id());
+    if let Some(misdeed) = misdeed {
+        misdeed.commit().unwrap();
+    }
+}
+
+#[test]
+fn grandchildren_go_with_their_worker() {
+    isolated(|| {
+        for misdeed in [
+            None,
+            Some(Misdeed::Kill),
+            Some(Misdeed::ExitAtOnce),
+            Some(Misdeed::Panic),
+        ] {
+            let executor = executor(1);
+            let scratch = Scratch::new();
+            let log = scratch.log("children");
+            let future = executor.submit(leave_children, (log.clone(), misdeed));
+            assert_eq!(future.result().is_ok(), misdeed.is_none());
+            log.reaches(2);
+            if matches!(misdeed, Some(Misdeed::Kill | Misdeed::ExitAtOnce)) {
+                until("they are gone with the worker", || {
+                    processes().iter().all(|process| !process.contains("sleep"))
+                });
+                assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+            }
+            executor.shutdown();
+            assert_eq!(processes(), Vec::<String>::new());
+        }
+    });
+}
+
+#[task]
+fn close_all_descriptors() -> u32 {
+    sys::close_all();
+    process::id()
+}
+
+#[test]
+fn a_task_that_closes_all_descriptors() {
+    isolated(|| {
+        let executor = executor(1);
+        for _ in 0..rounds() {
+            // Whether its own result still comes is its affair.
+            let own = executor.submit(close_all_descriptors, ());
+            let _ = own.result_timeout(Duration::from_secs(10)).unwrap();
+            assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+        }
+    });
+}
+
+#[test]
+fn a_stopped_worker_can_be_killed() {
+    isolated(|| {
+        let executor = executor(1);
+        let scratch = Scratch::new();
+        let log = scratch.log("hanging");
+        let hanging = executor.submit(hang, log.clone());
+        log.reaches(1);
+        sys::kill(log.numbers()[0], libc::SIGSTOP).unwrap();
+        assert!(hanging.kill());
+        fails_with(hanging.result(), TaskErrorKind::Killed);
+        let gate = scratch.gate("gate");
+        gate.open();
+        assert_eq!(executor.submit(pass, (gate, 5)).result().unwrap(), 5);
+    });
+}
