@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use pool_core::{Executor, task};
 
 const CALLS: u32 = 1000;
+/// The table ends with calls that take as long here.
+const LONGEST_CALL: Duration = Duration::from_micros(50);
 
 /// Twice `x`, after so many rounds of work.
 #[task]
@@ -51,14 +53,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let running = Executor::new()?;
     let mut pays_from = [None; 2];
     println!("Work of a call   Sequential     New pool   Running pool");
-    for rounds in [0, 300, 1_000, 3_000, 10_000, 30_000, 100_000] {
+    let (mut rounds, mut call) = (0, Duration::ZERO);
+    while call < LONGEST_CALL {
         let here = measure(|| Ok(sequential(rounds)))?;
         let pools = [
             measure(|| parallel(&Executor::new()?, rounds))?,
             measure(|| parallel(&running, rounds))?,
         ];
 
-        let call = here / CALLS;
+        call = here / CALLS;
         println!(
             "{:>11.2} us {:>9.2} ms {:>9.2} ms {:>11.2} ms",
             milliseconds(call) * 1e3,
@@ -69,6 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (from, pool) in pays_from.iter_mut().zip(pools) {
             *from = from.or(Some(call)).filter(|_| pool < here);
         }
+        rounds = (rounds * 3).max(100);
     }
     for (pool, from) in ["A new pool", "A running pool"].into_iter().zip(pays_from) {
         match from {
