@@ -45,9 +45,9 @@ fn files_on_threads() -> Result<Vec<String>, AnyError> {
         let threads: Vec<_> = (0..5)
             .map(|x| scope.spawn(move || io_bound_task(x)))
             .collect();
-        let texts = threads.into_iter().map(|thread| thread.join());
-        texts
-            .map(|text| text.expect("file work does not panic"))
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("file work does not panic"))
             .collect()
     })
 }

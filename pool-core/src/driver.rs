@@ -20,35 +20,23 @@
 //! A call that leaves an attended worker (taken back, or by the worker's death) rings the thread
 //! that attends it.
 
-#[cfg(test)]
-mod tests;
+mod waiting;
 
-use std::hint;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU32;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use pool_worker::channel::{Doorbell, events};
-
-use crate::completion::{Completion, Place, Signal, Waiter};
-use crate::member::Member;
+use crate::completion::Completion;
+use crate::gate::Gate;
 use crate::notifier::Notifier;
-use crate::scheduler::{Gate, Scheduler};
+use crate::scheduler::Scheduler;
 use crate::sys;
 
 /// How many turns a thread takes in a row before it leaves the rest to the supervising thread.
 const MAX_TURNS: u32 = 8;
-/// The longest and the shortest time for which a thread looks for its answer before it sleeps.
-const MAX_SPIN: u32 = 50;
-const MIN_SPIN: u32 = 1;
-/// How many times a thread looks between two looks at the clock.
-const LOOKS_PER_CLOCK: u32 = 32;
-
-/// Threads of this process that look for answers at the moment.
-static SPINNING: AtomicUsize = AtomicUsize::new(0);
 
 /// What is under the lock.
 #[derive(Debug)]
@@ -207,7 +195,7 @@ impl Pool {
             poke: sys::event()?,
             owner: std::process::id(),
             spinners,
-            spin: AtomicU32::new(MAX_SPIN),
+            spin: AtomicU32::new(waiting::MAX_SPIN),
         })
     }
 
@@ -265,155 +253,4 @@ impl Pool {
         }
         completion.is_done()
     }
-
-    /// Waits until a completion is done; `false` if `deadline` came first.
-    pub(crate) fn wait(&self, completion: &Arc<Completion>, deadline: Option<Instant>) -> bool {
-        while !completion.is_done() {
-            let mut locked = self.lock();
-            locked.turn();
-            if completion.is_done() {
-                break;
-            }
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return false;
-            }
-            match attend(&mut locked, completion) {
-                Some(attended) => {
-                    drop(locked);
-                    self.sleep_on_worker(&attended, completion, deadline);
-                }
-                None => self.sleep_on_completion(locked, completion, deadline),
-            }
-        }
-        true
-    }
-
-    /// Sleeps until the attended worker rings, and leaves it.
-    fn sleep_on_worker(
-        &self,
-        attended: &Attended,
-        completion: &Completion,
-        deadline: Option<Instant>,
-    ) {
-        let Attended { seq, doorbell, .. } = attended;
-        let found = self.spin(doorbell);
-        let mut locked = self.lock();
-        let hungry = locked.queued() > 0;
-        // While this thread did not hold the lock, the call may have been taken elsewhere. From now
-        // on whoever takes it rings.
-        let member = attended.member(&mut locked);
-        if !found && let Some(member) = member.filter(|member| member.holds(*seq, completion)) {
-            let count = doorbell.count();
-            if !member.arm_doorbell(events::ANSWER | member.flow(hungry)) {
-                drop(locked);
-                let left =
-                    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                doorbell.sleep(count, left);
-                locked = self.lock();
-            }
-        }
-        if let Some(member) = attended.member(&mut locked) {
-            member.leave();
-        }
-        locked.turn();
-    }
-
-    /// Looks for answers for a while, if there is a core to spare.
-    fn spin(&self, doorbell: &Doorbell) -> bool {
-        let mut found = doorbell.has_answers();
-        if !found && SPINNING.fetch_add(1, Ordering::Relaxed) < self.spinners {
-            let microseconds = self.spin.load(Ordering::Relaxed);
-            let limit = Duration::from_micros(microseconds.into());
-            let start = Instant::now();
-            while !found && start.elapsed() < limit {
-                found = (0..LOOKS_PER_CLOCK).any(|_| {
-                    hint::spin_loop();
-                    doorbell.has_answers()
-                });
-            }
-            let next = if found {
-                microseconds * 2
-            } else {
-                microseconds / 2
-            };
-            self.spin
-                .store(next.clamp(MIN_SPIN, MAX_SPIN), Ordering::Relaxed);
-            SPINNING.fetch_sub(1, Ordering::Relaxed);
-        } else if !found {
-            SPINNING.fetch_sub(1, Ordering::Relaxed);
-        }
-        found
-    }
-
-    /// Sleeps until somebody else fills the completion.
-    fn sleep_on_completion(
-        &self,
-        mut locked: Locked<'_>,
-        completion: &Completion,
-        deadline: Option<Instant>,
-    ) {
-        let signal = Arc::new(Signal::default());
-        if locked
-            .wait(completion, Waiter::Thread(Arc::clone(&signal), 0))
-            .is_err()
-        {
-            return;
-        }
-        locked.turn();
-        drop(locked);
-        if !signal.sleep(deadline) {
-            self.forget(completion, &signal);
-        }
-    }
-
-    /// Registers a waiter, or tells it at once if the completion is done.
-    pub(crate) fn register(&self, completion: &Completion, waiter: Waiter) {
-        let mut locked = self.lock();
-        match locked.wait(completion, waiter) {
-            Ok(()) => locked.turn(),
-            Err(waiter) => {
-                drop(locked);
-                self.notifier.notify(vec![waiter]);
-            }
-        }
-    }
-
-    /// Takes a thread away from the waiters of a completion.
-    pub(crate) fn forget(&self, completion: &Completion, signal: &Arc<Signal>) {
-        let is_meant = |waiter: &Waiter| matches!(waiter, Waiter::Thread(other, _) if Arc::ptr_eq(other, signal));
-        let _forgotten = self.lock().forget(completion, is_meant);
-    }
-}
-
-/// A worker that a thread waits for, to hear of one call.
-struct Attended {
-    slot: usize,
-    number: u64,
-    seq: u32,
-    doorbell: Doorbell,
-}
-
-impl Attended {
-    /// The worker, if it is still a member.
-    fn member<'a>(&self, locked: &'a mut Locked<'_>) -> Option<&'a mut Member> {
-        let member = locked.member(self.slot)?;
-        (member.number == self.number).then_some(member)
-    }
-}
-
-/// Begins to attend the worker that holds this completion's call, if nobody does.
-fn attend(locked: &mut Locked<'_>, completion: &Completion) -> Option<Attended> {
-    let Place::Worker { slot, seq } = completion.place() else {
-        return None;
-    };
-    let member = locked.member(slot)?;
-    if !member.holds(seq, completion) {
-        return None;
-    }
-    Some(Attended {
-        slot,
-        number: member.number,
-        seq,
-        doorbell: member.attend()?,
-    })
 }

@@ -13,8 +13,8 @@ use crate::call::Call;
 use crate::completion::{Completion, Outcome, Waiter};
 use crate::driver::{Locked, Pool};
 use crate::error::Error;
+use crate::gate::Breakdown;
 use crate::member::Member;
-use crate::scheduler::Breakdown;
 use crate::task_error::TaskErrorKind;
 
 /// What an initializer may return: nothing, or a `Result` whose error breaks the executor.

@@ -166,6 +166,7 @@ mod call;
 mod completion;
 mod error;
 mod fork_server;
+mod gate;
 mod sys;
 mod task_error;
 

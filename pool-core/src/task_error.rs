@@ -235,7 +235,9 @@ impl TaskError {
             None if self.0.status.is_some() => f.write_str(" (worker")?,
             None => return Ok(()),
         }
-        if let Some(status) = self.0.status {
+        if self.kind() == TaskErrorKind::Killed {
+            // How is said already.
+        } else if let Some(status) = self.0.status {
             write!(f, " {}", Ending(status))?;
             if self.exit_code().is_some() {
                 f.write_str(" during the call")?;

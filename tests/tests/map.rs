@@ -3,16 +3,14 @@
 use std::{
     iter,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::{AtomicI64, Ordering},
     time::Duration,
 };
-
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use pool_core::{Executor, TaskErrorKind, task};
 use pool_tests::{
     Fragile, Misdeed, Scratch, Stage, fails_with, isolated,
-    tasks::{add, cube, even, fragile, nothing, pass, record, zeros},
-    until,
+    tasks::{add, cube, even, fragile, nothing, pass, zeros},
 };
 
 fn executor(workers: usize) -> Executor {

@@ -9,6 +9,7 @@ use super::*;
 use crate::completion::Signal;
 use crate::member::fixture::{self, Worker};
 use crate::sys::{self, Readiness};
+use std::time::Duration;
 
 /// A call as the test knows it.
 struct Known {

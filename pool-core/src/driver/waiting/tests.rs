@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::{Context, Wake, Waker};
+use std::thread;
 
 use super::*;
 use crate::member::fixture;

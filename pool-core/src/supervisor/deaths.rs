@@ -1,0 +1,155 @@
+//! Deaths of workers: what becomes of their calls, and when there were too many.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pool_worker::channel::LastWords;
+use pool_worker::protocol::{LastWordsKind, PanicReport};
+
+use super::{RETRY_MOST, Remains, RestartLimit, Supervisor, Vacancy};
+use crate::call::Call;
+use crate::completion::{Outcome, Place};
+use crate::gate::Breakdown;
+use crate::member::{Member, Sentence};
+use crate::task_error::{Ending, TaskError, TaskErrorKind};
+
+impl Supervisor {
+    pub(super) fn fork_failed(&mut self, number: u64, errno: i32) {
+        self.asked.remove(&number);
+        let error = io::Error::from_raw_os_error(errno);
+        self.give_up_on(number);
+        self.count_restart(&format!("a worker could not be forked: {error}"));
+    }
+
+    /// Lets a worker go that could not be had, and asks for another one after a pause.
+    pub(super) fn give_up_on(&mut self, number: u64) {
+        let mut locked = self.pool.lock();
+        let Some(slot) = locked.find(number).map(|(slot, _)| slot) else {
+            return;
+        };
+        let buried = locked.bury(slot);
+        drop(locked);
+        let pause = self.retry_pause;
+        self.retry_pause = (pause * 2).min(RETRY_MOST);
+        if let Some((member, begun)) = buried {
+            let _ = self.epoll.remove(member.control.as_fd());
+            self.remains.insert(number, Remains { member, begun });
+            self.died(number, None);
+        }
+        self.vacancies.push(Vacancy {
+            slot,
+            not_before: Instant::now() + pause,
+        });
+    }
+
+    /// A worker's pidfd told of its end.
+    pub(super) fn worker_gone(&mut self, number: u64) {
+        let mut locked = self.pool.lock();
+        let Some(slot) = locked.find(number).map(|(slot, _)| slot) else {
+            return;
+        };
+        let Some((member, begun)) = locked.bury(slot) else {
+            return;
+        };
+        drop(locked);
+        let _ = self.epoll.remove(member.control.as_fd());
+        if let Some(pidfd) = member.pidfd() {
+            let _ = self.epoll.remove(pidfd.as_fd());
+        }
+        self.vacancies.push(Vacancy {
+            slot,
+            not_before: Instant::now(),
+        });
+        self.remains.insert(number, Remains { member, begun });
+        if let Some(at) = self.orphans.iter().position(|&orphan| orphan == number) {
+            self.orphans.swap_remove(at);
+            self.died(number, None);
+        }
+    }
+
+    /// It is known how a worker ended, or that nobody will ever know.
+    pub(super) fn died(&mut self, number: u64, status: Option<i32>) {
+        self.worker_gone(number);
+        let Some(Remains { member, begun }) = self.remains.remove(&number) else {
+            return;
+        };
+        let words = member.last_words();
+        let in_a_task = begun.iter().any(|call| !call.pinned);
+        let mut locked = self.pool.lock();
+        for call in &begun {
+            let error = death(call, &member, status, words.as_ref());
+            locked.fill(call, Outcome::Failed(error));
+        }
+        drop(locked);
+        // Where the status is not known, what is to blame is counted instead: the fork server's
+        // death, or a fork that failed. For want of descriptors nobody is to blame.
+        if let Some(status) = status
+            && !in_a_task
+            && member.sentence != Sentence::OnRequest
+        {
+            let how = Ending(status);
+            self.count_restart(&format!("a worker that ran no task {how}"));
+        }
+    }
+
+    /// Counts a death outside of any task, and breaks the executor if there were too many.
+    pub(super) fn count_restart(&mut self, what: &str) {
+        let now = Instant::now();
+        let RestartLimit { deaths, within } = self.restart_limit;
+        self.restarts
+            .retain(|death| now.duration_since(*death) < within);
+        self.restarts.push_back(now);
+        if self.restarts.len() > deaths as usize {
+            self.break_down(format!(
+                "workers died outside of any task more than {deaths} times in {within:?}; of the last one: {what}"
+            ));
+        }
+    }
+
+    pub(super) fn break_down(&self, reason: String) {
+        self.pool.lock().break_down(Arc::new(Breakdown(reason)));
+    }
+}
+
+/// What is to be said of a call that died with its worker.
+pub(super) fn death(
+    call: &Call,
+    member: &Member,
+    status: Option<i32>,
+    words: Option<&LastWords>,
+) -> TaskError {
+    let new = |kind| {
+        let error = TaskError::new(kind, call.task_name());
+        let error = member.pid.map_or(error.clone(), |pid| error.worker(pid));
+        status.map_or(error.clone(), |status| error.status(status))
+    };
+    let killed = status.is_none_or(|status| libc::WTERMSIG(status) == libc::SIGKILL);
+    match member.sentence {
+        Sentence::OnRequest => return new(TaskErrorKind::Killed),
+        Sentence::Violation(how) if killed => {
+            return new(TaskErrorKind::WorkerDied)
+                .detail(format!("the worker was stopped, as {how}"));
+        }
+        Sentence::Violation(_) | Sentence::None => {}
+    }
+    let is_about_it = |words: &&LastWords| matches!(call.completion.place(), Place::Worker { seq, .. } if seq == words.seq);
+    let Some(words) = words.filter(is_about_it) else {
+        return new(TaskErrorKind::WorkerDied);
+    };
+    let report = || rmp_serde::from_slice::<PanicReport>(&words.bytes).unwrap_or_default();
+    match words.kind {
+        LastWordsKind::PANICKED_AND_ABORTED => new(TaskErrorKind::Panicked).panicked(report()),
+        // The words outlive a panic that the task caught, so they tell of an abort only.
+        LastWordsKind::PANICKING
+            if new(TaskErrorKind::WorkerDied).signal() == Some(libc::SIGABRT) =>
+        {
+            new(TaskErrorKind::WorkerDied).panicked(report())
+        }
+        LastWordsKind::STACK_OVERFLOW => {
+            new(TaskErrorKind::WorkerDied).detail("the task overflowed its stack")
+        }
+        _ => new(TaskErrorKind::WorkerDied),
+    }
+}
