@@ -45,7 +45,7 @@ fn files_on_threads() -> Result<Vec<String>, AnyError> {
         let threads: Vec<_> = (0..5)
             .map(|x| scope.spawn(move || io_bound_task(x)))
             .collect();
-        let texts = threads.into_iter().map(|thread| thread.join());
+        let texts = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
         texts
             .map(|text| text.expect("file work does not panic"))
             .collect()
