@@ -79,6 +79,8 @@ impl fmt::Debug for Waiter {
 #[derive(Debug, Default)]
 struct State {
     outcome: Option<Outcome>,
+    /// The kind of error that the slot was filled with, if it was with one.
+    failure: Option<TaskErrorKind>,
     waiters: Vec<Waiter>,
 }
 
@@ -105,6 +107,7 @@ impl Completion {
         *self.place.get_mut() = Place::Unplaced.pack();
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.outcome = None;
+        state.failure = None;
         state.waiters.clear();
     }
 
@@ -130,6 +133,10 @@ impl Completion {
         if self.is_done() {
             return Vec::new();
         }
+        state.failure = match &outcome {
+            Outcome::Returned(_) => None,
+            Outcome::Failed(error) => Some(error.kind()),
+        };
         state.outcome = Some(outcome);
         self.done.store(true, Ordering::Release);
         std::mem::take(&mut state.waiters)
@@ -143,12 +150,9 @@ impl Completion {
         self.state().outcome.take()
     }
 
-    /// The kind of error that the slot is filled with, if it is with one.
+    /// The kind of error that the slot was filled with, if it was with one; also after it was taken.
     pub(crate) fn failure(&self) -> Option<TaskErrorKind> {
-        match &self.state().outcome {
-            Some(Outcome::Failed(error)) => Some(error.kind()),
-            _ => None,
-        }
+        self.state().failure
     }
 
     /// Adds a waiter, unless the slot is filled: then it is given back.

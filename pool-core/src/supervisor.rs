@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pool_worker::protocol::{Report, Setup};
@@ -16,6 +17,7 @@ use crate::call::Call;
 use crate::completion::Outcome;
 use crate::driver::{Locked, Pool};
 use crate::fork_server::ForkServer;
+use crate::gate::Breakdown;
 use crate::initializer::Initializer;
 use crate::member::{Member, Sentence};
 use crate::sys::{self, Epoll};
@@ -121,6 +123,7 @@ impl Supervisor {
 
     /// Serves until the executor is over, and ends all its processes.
     pub(crate) fn run(mut self) {
+        let _end = End(Arc::clone(&self.pool));
         let mut events = Vec::new();
         loop {
             let mut locked = self.pool.lock();
@@ -252,9 +255,20 @@ impl Supervisor {
                 );
             }
         }
-        drop(locked);
-        let pool = Arc::clone(&self.pool);
-        drop(self);
-        pool.lock().end();
+    }
+}
+
+/// Tells everybody that the supervising thread is at its end, however it came to that.
+struct End(Arc<Pool>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut locked = self.0.lock();
+        if thread::panicking() {
+            let reason = "its supervising thread panicked, which is a bug of this library";
+            locked.break_down(Arc::new(Breakdown(reason.into())));
+        }
+        drop(locked.dismiss());
+        locked.end();
     }
 }
