@@ -161,7 +161,7 @@ fn owned(reference: &TypeReference) -> String {
     }
     if let Type::Slice(slice) = target {
         let item = self::text(&slice.elem);
-        return format!("`Vec<{item}>`, or `Shared<[{item}]>` for one slice in many calls");
+        return format!("`Vec<{item}>`");
     }
     let last = match target {
         Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
@@ -173,7 +173,7 @@ fn owned(reference: &TypeReference) -> String {
         Some("OsStr") => "`OsString`".to_owned(),
         Some("CStr") => "`CString`".to_owned(),
         _ if matches!(target, Type::TraitObject(_)) => "a type of your own".to_owned(),
-        _ => format!("`{text}`, or `Shared<{text}>` for one value in many calls"),
+        _ => format!("`{text}`"),
     }
 }
 
