@@ -33,9 +33,11 @@ fn record_and_pass(log: pool_tests::Log, gate: pool_tests::Gate, x: i64) {
 fn dropped_it_cancels_what_has_not_started() {
     isolated(|| {
         let executor = executor(2);
+        // It outlives the calls that look for its gates.
+        let scratch = Scratch::new();
         for is_unordered in [false, true] {
-            let scratch = Scratch::new();
-            let (log, gate) = (scratch.log("started"), scratch.gate("gate"));
+            let name = format!("unordered {is_unordered}");
+            let (log, gate) = (scratch.log(&name), scratch.gate(&name));
             let inputs = {
                 let (log, gate) = (log.clone(), gate.clone());
                 (0..1000).map(move |x| (log.clone(), gate.clone(), x))
