@@ -1,5 +1,6 @@
 //! A call, from a task and its arguments to what crosses to a worker.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -81,14 +82,25 @@ fn encode(
         Ok(Ok(())) if buffer.len() > KEPT_BUFFER => return Ok(Bytes::from_vec(buffer)),
         Ok(Ok(())) => Ok(Bytes::from_slice(&buffer)),
         Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(payload) => {
-            // Dropping it could panic once more.
-            std::mem::forget(payload);
-            Err(failed("its Serialize implementation panicked".into()))
-        }
+        Err(payload) => Err(failed(format!(
+            "its Serialize implementation panicked: {}",
+            panic_text(payload)
+        ))),
     };
     if buffer.capacity() <= KEPT_BUFFER {
         BUFFER.with(|kept| kept.replace(buffer));
     }
     result
+}
+
+/// What a panic of users' code said.
+pub(crate) fn panic_text(payload: Box<dyn Any + Send>) -> String {
+    let text = payload
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
+        .unwrap_or_else(|| "without a text".into());
+    // Dropping it is users' code as well, which may panic in its turn.
+    std::mem::forget(payload);
+    text
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use pool_worker::task::Decoder;
 
+use crate::call::panic_text;
 use crate::completion::{Completion, Outcome, Place, Waiter};
 use crate::driver::{Locked, Pool};
 use crate::scheduler::Cancelled;
@@ -269,13 +270,10 @@ pub(crate) fn decode<R>(
         Some(Outcome::Returned(output)) => {
             match catch_unwind(AssertUnwindSafe(|| decoder(&output))) {
                 Ok(result) => result.map_err(|error| undecodable(error.to_string())),
-                Err(payload) => {
-                    // Dropping it could panic once more.
-                    std::mem::forget(payload);
-                    Err(undecodable(
-                        "its Deserialize implementation panicked".into(),
-                    ))
-                }
+                Err(payload) => Err(undecodable(format!(
+                    "its Deserialize implementation panicked: {}",
+                    panic_text(payload)
+                ))),
             }
         }
         Some(Outcome::Failed(error)) => Err(error),

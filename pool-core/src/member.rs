@@ -112,6 +112,12 @@ impl Member {
         self.kill(self.sentence);
     }
 
+    /// Its process, for the text of an error: a new worker may answer before the fork server tells
+    /// of it, and is then taken at its word.
+    pub(crate) fn told_pid(&self) -> Option<u32> {
+        self.pid.or_else(|| self.link.claimed_pid())
+    }
+
     pub(crate) fn pidfd(&self) -> Option<&OwnedFd> {
         self.pidfd.as_ref()
     }

@@ -194,7 +194,7 @@ impl Scheduler {
         while let Some(member) = self.member(slot) {
             match member.receive() {
                 Ok(Some((placed, status, body))) => {
-                    let pid = member.pid;
+                    let pid = member.told_pid();
                     let outcome = outcome_of(&placed.call, status, body, pid);
                     self.fill(&placed.call, outcome);
                     any = true;

@@ -107,6 +107,13 @@ pub fn heed_children() {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
+/// Lets interrupts end this process. One that a shell runs in the background is made to ignore them,
+/// and so are its children.
+pub fn heed_interrupts() {
+    // SAFETY: the default effect is no function of ours.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+}
+
 /// Blocks `signal` for this thread and those that it starts.
 pub fn block(signal: i32) -> io::Result<()> {
     mask(libc::SIG_BLOCK, signal)

@@ -187,6 +187,7 @@ fn hang_with_children(log: Log) {
 
 /// A program that keeps its workers, and their children, busy.
 fn busy() {
+    sys::heed_interrupts();
     let log = Log::at(env::args().nth(1).unwrap());
     let start_method = match env::args().nth(2).as_deref() {
         Some("spawn") => StartMethod::Spawn,

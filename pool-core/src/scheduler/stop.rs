@@ -105,7 +105,7 @@ impl Scheduler {
             let Some(member) = self.member(slot) else {
                 continue;
             };
-            let pid = member.pid;
+            let pid = member.told_pid();
             for placed in member.clear() {
                 let outcome = Outcome::Failed(error(&placed.call, pid));
                 self.fill(&placed.call, outcome);

@@ -122,7 +122,8 @@ pub(super) fn death(
 ) -> TaskError {
     let new = |kind| {
         let error = TaskError::new(kind, call.task_name());
-        let error = member.pid.map_or(error.clone(), |pid| error.worker(pid));
+        let pid = member.told_pid();
+        let error = pid.map_or(error.clone(), |pid| error.worker(pid));
         status.map_or(error.clone(), |status| error.status(status))
     };
     let killed = status.is_none_or(|status| libc::WTERMSIG(status) == libc::SIGKILL);

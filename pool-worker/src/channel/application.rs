@@ -295,6 +295,14 @@ impl ApplicationEnd {
         self.has_answers() || (bell & events::LOW != 0 && self.calls_left() <= u64::from(low_water))
     }
 
+    /// The worker's process, as it says itself: good for a text, and for nothing else.
+    pub fn claimed_pid(&self) -> Option<u32> {
+        match self.segment.header().pid.0.load(Relaxed) {
+            0 => None,
+            pid => Some(pid),
+        }
+    }
+
     /// How long a call took this worker of late, as it says itself.
     pub fn pace(&self) -> Option<Duration> {
         match self.segment.header().pace.0.load(Relaxed) {

@@ -51,6 +51,8 @@ pub(super) struct Header {
     pub(super) doorbell: Line<AtomicU32>,
     /// Written by the worker: nanoseconds that a call took of late, 0 while that is unknown.
     pub(super) pace: Line<AtomicU64>,
+    /// Written by the worker: its process, 0 before it has begun.
+    pub(super) pid: Line<AtomicU32>,
 }
 
 const _: () = assert!(size_of::<Header>() <= LAST_WORDS);

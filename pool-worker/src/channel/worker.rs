@@ -70,6 +70,7 @@ impl Batch {
 impl WorkerEnd {
     /// The end for a fresh segment; bells go to `control`.
     pub fn new(segment: Arc<Segment>, control: OwnedFd) -> Self {
+        segment.header().pid.0.store(std::process::id(), Relaxed);
         Self {
             calls: segment.calls(),
             answers: segment.answers(),
