@@ -233,9 +233,11 @@ impl Member {
 
     /// Takes the next answer and the call that it answers.
     pub(crate) fn receive(&mut self) -> Result<Option<(Placed, Status, Bytes)>, Violation> {
+        let before = self.link.taken();
+        let received = self.link.receive();
         // Also a part of an answer makes room for which the worker may be asleep.
-        self.touched |= self.link.has_answers();
-        let Some(answer) = self.link.receive()? else {
+        self.touched |= self.link.taken() != before;
+        let Some(answer) = received? else {
             return Ok(None);
         };
         let index = answer.seq.wrapping_sub(self.first_seq) as usize;

@@ -259,6 +259,11 @@ impl ApplicationEnd {
         Ok(None)
     }
 
+    /// How many bytes were ever taken out of the ring of answers: moves with each frame.
+    pub fn taken(&self) -> u64 {
+        self.tail
+    }
+
     /// Whether something lies in the ring of answers.
     pub fn has_answers(&self) -> bool {
         self.segment.header().answers_head.0.load(Acquire) != self.tail
