@@ -26,8 +26,10 @@ use crate::sys::{self, Epoll};
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How often to look whether a call should move to an idle worker, while one could.
 const BALANCE_EVERY: Duration = Duration::from_millis(1);
-/// How long a request to the fork server may stay unanswered before it counts as hung.
+/// How long a fork server that was asked for workers may tell of none before it counts as hung.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
+/// How long after its control socket a process that dies may take to be dead.
+const DYING_WITHIN: Duration = Duration::from_millis(100);
 /// The pause before a worker is asked for again that could not be had, at first and at most.
 const RETRY_FIRST: Duration = Duration::from_millis(10);
 const RETRY_MOST: Duration = Duration::from_secs(1);
@@ -71,8 +73,10 @@ pub(crate) struct Supervisor {
     next_number: u64,
     vacancies: Vec<Vacancy>,
     retry_pause: Duration,
-    /// When a worker was asked for that the fork server has not told about.
+    /// Workers that were asked for and not told about: since when nothing was told.
     asked: HashMap<u64, Instant>,
+    /// Workers that closed their control socket, and when: as a rule they are dying.
+    silent: Vec<(u64, Instant)>,
     remains: HashMap<u64, Remains>,
     /// Workers of an earlier fork server, of whose end nobody will tell.
     orphans: Vec<u64>,
@@ -108,6 +112,7 @@ impl Supervisor {
                 .collect(),
             retry_pause: RETRY_FIRST,
             asked: HashMap::new(),
+            silent: Vec::new(),
             remains: HashMap::new(),
             orphans: Vec::new(),
         };
@@ -144,6 +149,7 @@ impl Supervisor {
             for token in events.drain(..) {
                 self.handle(token);
             }
+            self.end_silent();
             self.check_server();
             self.fill_vacancies();
         }
@@ -164,7 +170,14 @@ impl Supervisor {
             .values()
             .min()
             .map(|asked| (*asked + REQUEST_WITHIN).saturating_duration_since(now));
-        [balance, vacancy, answer].into_iter().flatten().min()
+        let silent = self
+            .silent
+            .first()
+            .map(|(_, since)| (*since + DYING_WITHIN).saturating_duration_since(now));
+        [balance, vacancy, answer, silent]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn handle(&mut self, token: u64) {
@@ -178,15 +191,26 @@ impl Supervisor {
     }
 
     /// A worker rang: what it brought is taken in by the next turn.
-    fn bell(&self, number: u64) {
+    fn bell(&mut self, number: u64) {
         let mut locked = self.pool.lock();
         if let Some((_, member)) = locked.find(number) {
             if sys::drain_bells(member.control.as_fd()) {
                 member.rang();
             } else {
-                // Either it is dying, which its pidfd will tell, or it lives on without being able
-                // to ring, and is of no use.
                 let _ = self.epoll.remove(member.control.as_fd());
+                self.silent.push((number, Instant::now()));
+            }
+        }
+    }
+
+    /// Kills workers that closed their control socket and did not die of themselves: they cannot
+    /// ring any more, and are of no use.
+    fn end_silent(&mut self) {
+        let now = Instant::now();
+        let overdue = |since: Instant| now.duration_since(since) >= DYING_WITHIN;
+        for (number, _) in self.silent.extract_if(.., |(_, since)| overdue(*since)) {
+            let mut locked = self.pool.lock();
+            if let Some((_, member)) = locked.find(number) {
                 member.kill(Sentence::Violation("it closed its control socket"));
             }
         }
@@ -215,7 +239,7 @@ impl Supervisor {
     }
 
     fn forked(&mut self, number: u64, pid: u32, pidfd: Option<OwnedFd>) {
-        self.asked.remove(&number);
+        self.answered(number);
         self.retry_pause = RETRY_FIRST;
         let mut locked = self.pool.lock();
         let Some((_, member)) = locked.find(number) else {

@@ -14,17 +14,29 @@ use crate::member::Member;
 use crate::sys;
 
 impl Supervisor {
+    /// The fork server told of a worker that it was asked for: it goes on to the next.
+    pub(super) fn answered(&mut self, number: u64) {
+        let now = Instant::now();
+        self.asked.remove(&number);
+        self.asked.values_mut().for_each(|since| *since = now);
+    }
+
     /// Kills a fork server that does not answer.
     pub(super) fn check_server(&mut self) {
-        let now = Instant::now();
-        if self
-            .asked
-            .values()
-            .any(|asked| now.duration_since(*asked) > REQUEST_WITHIN)
-        {
+        if self.server_is_overdue() {
+            // This thread may itself have been kept from looking.
+            self.take_reports();
+        }
+        if self.server_is_overdue() {
             self.asked.clear();
             let _ = self.server.kill();
         }
+    }
+
+    fn server_is_overdue(&self) -> bool {
+        self.asked
+            .values()
+            .any(|since| since.elapsed() > REQUEST_WITHIN)
     }
 
     /// The fork server is gone, and its workers with it: another one takes its place.

@@ -17,7 +17,7 @@ use crate::task_error::{Ending, TaskError, TaskErrorKind};
 
 impl Supervisor {
     pub(super) fn fork_failed(&mut self, number: u64, errno: i32) {
-        self.asked.remove(&number);
+        self.answered(number);
         let error = io::Error::from_raw_os_error(errno);
         self.give_up_on(number);
         self.count_restart(&format!("a worker could not be forked: {error}"));
