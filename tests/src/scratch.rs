@@ -4,7 +4,7 @@ use std::{
     env,
     fmt::Display,
     fs::{self, File, OpenOptions},
-    io::Write,
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicUsize, Ordering},
@@ -27,10 +27,16 @@ impl Scratch {
     #[expect(clippy::new_without_default, reason = "every one is another directory")]
     pub fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = env::temp_dir().join(format!("pool-test-{}-{count}", process::id()));
-        fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self(path)
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = env::temp_dir().join(format!("pool-test-{}-{count}", process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => return Self(path),
+                // A test that was killed left it, and its process's number is used again.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("{}: {error}", path.display()),
+            }
+        }
     }
 
     /// The path of a file in it.
