@@ -3,49 +3,24 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use pool_worker::channel::Bytes;
 use pool_worker::codec::EncodeError;
 use pool_worker::registry::{TaskId, registry};
 use pool_worker::task::Encoder;
 
-use crate::completion::Completion;
 use crate::task_error::{TaskError, TaskErrorKind};
 
 /// The largest buffer that a thread keeps for encoding arguments, in bytes.
 const KEPT_BUFFER: usize = 64 * 1024;
 
-/// A call that was submitted.
-#[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) completion: Arc<Completion>,
-    pub(crate) arguments: Bytes,
-    pub(crate) task: TaskId,
-    /// How often it was the next call of a worker that died.
-    pub(crate) suspicions: u8,
-    /// It belongs to one worker (an initializer) and is never dealt to another.
-    pub(crate) pinned: bool,
+/// A task and its encoded arguments, or why there is no such call.
+pub(crate) type Prepared = Result<(TaskId, Bytes), TaskError>;
+
+/// The name of a task; of what is none, the name of its type.
+pub(crate) fn name_of(task: Result<TaskId, &'static str>) -> &'static str {
+    task.map_or_else(|type_name| type_name, |id| registry().name(id))
 }
-
-impl Call {
-    pub(crate) fn new(task: TaskId, arguments: Bytes, completion: Arc<Completion>) -> Self {
-        Self {
-            completion,
-            arguments,
-            task,
-            suspicions: 0,
-            pinned: false,
-        }
-    }
-
-    pub(crate) fn task_name(&self) -> &'static str {
-        registry().name(self.task)
-    }
-}
-
-/// A task and its encoded arguments, or why there is no such call; and the task's name.
-pub(crate) type Prepared = (Result<(TaskId, Bytes), TaskError>, &'static str);
 
 /// Finds the task and encodes its arguments, outside of any lock: both run users' code.
 pub(crate) fn prepare<A>(
@@ -54,15 +29,10 @@ pub(crate) fn prepare<A>(
     args: &A,
 ) -> Prepared {
     match task {
-        Ok(id) => {
-            let name = registry().name(id);
-            let arguments = encode(name, |out| encoder(args, out));
-            (arguments.map(|arguments| (id, arguments)), name)
-        }
+        Ok(id) => Ok((id, encode(registry().name(id), |out| encoder(args, out))?)),
         Err(type_name) => {
             let detail = registry().unknown_text(type_name);
-            let error = TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail);
-            (Err(error), type_name)
+            Err(TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail))
         }
     }
 }

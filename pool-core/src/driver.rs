@@ -8,7 +8,7 @@
 //! # The lock
 //!
 //! All state is under one lock that is held for moments, never while anything blocks or users' code
-//! runs. Letting go of it ([`Locked`]) tells those whose completions were filled meanwhile.
+//! runs. Letting go of it ([`Locked`]) tells those whose calls were done meanwhile.
 //!
 //! # Why nobody sleeps for ever
 //!
@@ -20,6 +20,7 @@
 //! A call that leaves an attended worker (taken back, or by the worker's death) rings the thread
 //! that attends it.
 
+mod call_ref;
 mod waiting;
 
 use std::ops::{Deref, DerefMut};
@@ -29,14 +30,19 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use crate::completion::Completion;
+use crate::calls::CallId;
 use crate::gate::Gate;
 use crate::notifier::Notifier;
 use crate::scheduler::Scheduler;
 use crate::sys;
 
+pub(crate) use call_ref::CallRef;
+
 /// How many turns a thread takes in a row before it leaves the rest to the supervising thread.
 const MAX_TURNS: u32 = 8;
+
+/// How many calls that have to queue are submitted between two turns.
+const SUBMITS_PER_TURN: usize = 32;
 
 /// What is under the lock.
 #[derive(Debug)]
@@ -58,7 +64,7 @@ pub(crate) struct Pool {
     changed: Condvar,
     notifier: Notifier,
     poke: OwnedFd,
-    /// The process that it belongs to.
+    /// [`sys::forks`] in the process that it belongs to.
     owner: u32,
     /// How many threads may look for answers at a time, in this process.
     spinners: usize,
@@ -107,10 +113,32 @@ impl Locked<'_> {
             .expect("the lock is held until the guard is dropped")
     }
 
+    /// A call was submitted: deals it at once, unless others wait before it. Those are dealt as the
+    /// bells tell of room, and by this thread now and then: to look for room at each call would take
+    /// the words it is told by from the worker's cache again and again.
+    pub(crate) fn submitted(&mut self) {
+        match self.queued() {
+            1 => self.deal(),
+            queued if queued.is_multiple_of(SUBMITS_PER_TURN) => {}
+            _ => return,
+        }
+        let more = if self.queued() > 0 {
+            self.take_turns()
+        } else {
+            self.settle()
+        };
+        self.leave_rest(more);
+    }
+
     /// Takes turns until there is nothing more to do at once, or leaves the rest to the supervising
     /// thread.
     pub(crate) fn turn(&mut self) {
         let more = self.take_turns();
+        self.leave_rest(more);
+    }
+
+    /// Wakes the supervising thread if there is anything left for it to do.
+    fn leave_rest(&mut self, more: bool) {
         if more || self.is_over() || (self.is_unbalanced() && !self.state().balancing) {
             self.poke();
         }
@@ -193,7 +221,7 @@ impl Pool {
             changed: Condvar::new(),
             notifier: Notifier::default(),
             poke: sys::event()?,
-            owner: std::process::id(),
+            owner: sys::forks(),
             spinners,
             spin: AtomicU32::new(waiting::MAX_SPIN),
         })
@@ -202,7 +230,7 @@ impl Pool {
     /// Whether this is a copy, in a fork of the process that the pool belongs to. Nobody serves it
     /// there, its lock may be held for ever, and its workers' memory is not mapped.
     pub(crate) fn is_copy(&self) -> bool {
-        self.owner != std::process::id()
+        self.owner != sys::forks()
     }
 
     pub(crate) fn lock(&self) -> Locked<'_> {
@@ -246,11 +274,12 @@ impl Pool {
         true
     }
 
-    /// Takes in what has arrived; whether this completion is done.
-    pub(crate) fn poll(&self, completion: &Completion) -> bool {
-        if !completion.is_done() {
-            self.lock().turn();
+    /// Takes in what has arrived; whether this call is done.
+    pub(crate) fn poll(&self, id: CallId) -> bool {
+        let mut locked = self.lock();
+        if !locked.call(id).is_done() {
+            locked.turn();
         }
-        completion.is_done()
+        locked.call(id).is_done()
     }
 }

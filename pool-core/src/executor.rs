@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use pool_worker::Task;
 
-use crate::call::{Call, prepare};
-use crate::completion::{Completion, Outcome};
-use crate::driver::Pool;
+use crate::call::{name_of, prepare};
+use crate::driver::{CallRef, Pool};
 use crate::future::{TaskFuture, TaskHandle};
-use crate::map::Map;
+use crate::map::{Map, Source};
 
 /// How long [`Executor::worker_pids`] waits for workers that are being started.
 const START_WITHIN: Duration = Duration::from_secs(2);
@@ -78,25 +77,20 @@ impl Executor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn submit_ref<F: Task<S>, S>(&self, task: F, args: &F::Args) -> TaskFuture<F::Output> {
-        let (prepared, name) = prepare(task.entry(), task.encoder(), args);
-        let completion = match prepared {
-            Ok((id, arguments)) => {
-                let completion = Arc::<Completion>::default();
-                let mut locked = self.pool.lock();
-                match locked.refusal(name) {
-                    None => {
-                        locked.submit(Call::new(id, arguments, Arc::clone(&completion)));
-                        locked.turn();
-                    }
-                    Some(error) => {
-                        completion.fill(Outcome::Failed(error));
-                    }
-                }
-                completion
+        let name = name_of(task.entry());
+        let prepared = prepare(task.entry(), task.encoder(), args);
+        let mut locked = self.pool.lock();
+        let id = match prepared.and_then(|call| locked.refusal(name).map_or(Ok(call), Err)) {
+            Ok((task, arguments)) => {
+                let id = locked.submit(task, arguments);
+                locked.submitted();
+                id
             }
-            Err(error) => Arc::new(Completion::filled(Outcome::Failed(error))),
+            Err(error) => locked.submit_failed(error),
         };
-        let handle = TaskHandle::new(completion, Arc::clone(&self.pool), name);
+        drop(locked);
+        let call = CallRef::new(Arc::clone(&self.pool), id);
+        let handle = TaskHandle::new(call, name);
         TaskFuture::new(handle, task.decoder())
     }
 
@@ -110,12 +104,8 @@ impl Executor {
     {
         let (entry, encoder) = (task.entry(), task.encoder());
         let prepare = Box::new(move |args: &F::Args| prepare(entry, encoder, args));
-        Map::new(
-            Arc::clone(&self.pool),
-            prepare,
-            task.decoder(),
-            inputs.into_iter(),
-        )
+        let source = Source::new(&self.pool, name_of(entry), prepare, inputs.into_iter());
+        Map::new(Arc::clone(&self.pool), source, task.decoder())
     }
 
     /// As [`map`](Self::map), over borrowed arguments: they are encoded, not cloned.
@@ -141,12 +131,8 @@ impl Executor {
     {
         let (entry, encoder) = (task.entry(), task.encoder());
         let prepare = Box::new(move |args: &&'a F::Args| prepare(entry, encoder, args));
-        Map::new(
-            Arc::clone(&self.pool),
-            prepare,
-            task.decoder(),
-            inputs.into_iter(),
-        )
+        let source = Source::new(&self.pool, name_of(entry), prepare, inputs.into_iter());
+        Map::new(Arc::clone(&self.pool), source, task.decoder())
     }
 
     /// Takes no new calls; returns at once. What was submitted is still run.

@@ -5,17 +5,17 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use pool_worker::task::Decoder;
 
 use crate::call::panic_text;
-use crate::completion::{Completion, Outcome, Place, Waiter};
-use crate::driver::{Locked, Pool};
+use crate::calls::Outcome;
+use crate::driver::CallRef;
 use crate::scheduler::Cancelled;
 use crate::task_error::{TaskError, TaskErrorKind};
+use crate::waiter::Waiter;
 
 /// A call whose result is yet to come.
 ///
@@ -65,8 +65,7 @@ pub struct TaskFuture<R> {
 /// ```
 #[derive(Clone)]
 pub struct TaskHandle {
-    pub(crate) completion: Arc<Completion>,
-    pub(crate) pool: Arc<Pool>,
+    pub(crate) call: CallRef,
     task: &'static str,
 }
 
@@ -77,24 +76,20 @@ impl UnwindSafe for TaskHandle {}
 impl RefUnwindSafe for TaskHandle {}
 
 impl TaskHandle {
-    pub(crate) fn new(completion: Arc<Completion>, pool: Arc<Pool>, task: &'static str) -> Self {
-        Self {
-            completion,
-            pool,
-            task,
-        }
+    pub(crate) fn new(call: CallRef, task: &'static str) -> Self {
+        Self { call, task }
     }
 
     /// Takes the call back if it has not begun. `true` means that it will never start; its future
     /// then yields [`Cancelled`](TaskErrorKind::Cancelled), also when asked again.
     pub fn cancel(&self) -> bool {
-        let mut locked = self.pool.lock();
-        let cancelled = locked.cancel(&self.completion, self.task);
+        let mut locked = self.call.pool().lock();
+        let cancelled = locked.cancel(self.call.id());
         locked.turn();
         drop(locked);
         match cancelled {
             Cancelled::Yes => true,
-            Cancelled::Running { .. } => false,
+            Cancelled::Running => false,
             Cancelled::Done => self.is_cancelled(),
         }
     }
@@ -104,10 +99,10 @@ impl TaskHandle {
     ///
     /// The future yields [`Killed`](TaskErrorKind::Killed) once the worker is gone, or `Cancelled`.
     pub fn kill(&self) -> bool {
-        let mut locked = self.pool.lock();
-        let stopped = match locked.cancel(&self.completion, self.task) {
+        let mut locked = self.call.pool().lock();
+        let stopped = match locked.cancel(self.call.id()) {
             Cancelled::Yes => true,
-            Cancelled::Running { slot, seq } => locked.kill_running(slot, seq, &self.completion),
+            Cancelled::Running => locked.kill_running(self.call.id()),
             Cancelled::Done => false,
         };
         locked.turn();
@@ -116,29 +111,30 @@ impl TaskHandle {
 
     /// Whether the call is done: returned, failed or cancelled.
     pub fn is_done(&self) -> bool {
-        self.pool.poll(&self.completion)
+        self.call.pool().poll(self.call.id())
+    }
+
+    /// The kind of error that the call failed with, if it did.
+    pub(crate) fn failure(&self) -> Option<TaskErrorKind> {
+        self.call.pool().lock().call(self.call.id()).failure()
     }
 
     fn is_cancelled(&self) -> bool {
-        self.is_done() && self.completion.failure() == Some(TaskErrorKind::Cancelled)
+        self.is_done() && self.failure() == Some(TaskErrorKind::Cancelled)
     }
 
     fn is_running(&self) -> bool {
-        !self.is_done() && self.has_begun(&mut self.pool.lock())
-    }
-
-    fn has_begun(&self, locked: &mut Locked<'_>) -> bool {
-        let Place::Worker { slot, seq } = self.completion.place() else {
-            return false;
-        };
-        locked
-            .member(slot)
-            .is_some_and(|member| member.is_running(seq, &self.completion))
+        !self.is_done() && self.call.pool().lock().is_running(self.call.id())
     }
 
     fn state(&self) -> &'static str {
-        match self.completion.failure() {
-            _ if !self.completion.is_done() => "pending",
+        if self.call.pool().is_copy() {
+            return "of another process";
+        }
+        let locked = self.call.pool().lock();
+        let call = locked.call(self.call.id());
+        match call.failure() {
+            _ if !call.is_done() => "pending",
             Some(TaskErrorKind::Cancelled) => "cancelled",
             Some(_) => "failed",
             None => "done",
@@ -166,8 +162,8 @@ impl<R> TaskFuture<R> {
 
     /// Waits for the result.
     pub fn result(self) -> Result<R, TaskError> {
-        self.wait();
-        self.take()
+        let TaskHandle { call, task } = self.call;
+        decode(call.redeem(), task, self.decoder)
     }
 
     /// Waits for the result, at most for `timeout`; after that the future is given back.
@@ -177,7 +173,7 @@ impl<R> TaskFuture<R> {
     /// The future itself, if the call is not done by then.
     pub fn result_timeout(self, timeout: Duration) -> Result<Result<R, TaskError>, Self> {
         if self.wait_timeout(timeout) {
-            Ok(self.take())
+            Ok(self.result())
         } else {
             Err(self)
         }
@@ -190,7 +186,7 @@ impl<R> TaskFuture<R> {
     /// The future itself, if the call is not done.
     pub fn try_result(self) -> Result<Result<R, TaskError>, Self> {
         if self.is_done() {
-            Ok(self.take())
+            Ok(self.result())
         } else {
             Err(self)
         }
@@ -198,14 +194,12 @@ impl<R> TaskFuture<R> {
 
     /// Waits until the call is done.
     pub fn wait(&self) {
-        self.call.pool.wait(&self.call.completion, None);
+        self.call.call.wait(None);
     }
 
     /// Waits until the call is done, at most for `timeout`; whether it is done.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.call
-            .pool
-            .wait(&self.call.completion, Instant::now().checked_add(timeout))
+        self.call.call.wait(Instant::now().checked_add(timeout))
     }
 
     /// Whether the call is done: returned, failed or cancelled.
@@ -246,16 +240,9 @@ impl<R> TaskFuture<R> {
     where
         R: 'static,
     {
-        let TaskHandle {
-            completion, pool, ..
-        } = self.call.clone();
-        let run = Waiter::Callback(Box::new(move || callback(self.take())));
-        pool.register(&completion, run);
-    }
-
-    /// Decodes the outcome, which is there.
-    pub(crate) fn take(&self) -> Result<R, TaskError> {
-        decode(self.call.completion.take(), self.call.task, self.decoder)
+        let handle = self.call.clone();
+        let run = Waiter::Callback(Box::new(move || callback(self.result())));
+        handle.call.pool().register(handle.call.id(), run);
     }
 }
 
@@ -288,15 +275,14 @@ impl<R> Future for TaskFuture<R> {
     ///
     /// Never; polled again after it was ready, it yields an error of the kind `Decode`.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let TaskHandle {
-            completion, pool, ..
-        } = &self.call;
-        if !pool.poll(completion) {
+        let TaskHandle { call, task } = &self.call;
+        let (pool, id) = (call.pool(), call.id());
+        if !pool.poll(id) {
             // To clone and to drop a waker is to run users' code, which may want the lock.
             let waiter = Waiter::Future(context.waker().clone());
             let mut locked = pool.lock();
-            let former = locked.forget(completion, |waiter| matches!(waiter, Waiter::Future(_)));
-            let waiting = locked.wait(completion, waiter);
+            let former = locked.forget(id, |waiter| matches!(waiter, Waiter::Future(_)));
+            let waiting = locked.wait(id, waiter);
             locked.turn();
             drop(locked);
             drop(former);
@@ -304,7 +290,7 @@ impl<R> Future for TaskFuture<R> {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(self.take())
+        Poll::Ready(decode(call.take(), task, self.decoder))
     }
 }
 

@@ -9,13 +9,14 @@ use pool_worker::Task;
 use pool_worker::channel::Bytes;
 use pool_worker::registry::{TaskId, registry};
 
-use crate::call::Call;
-use crate::completion::{Completion, Outcome, Waiter};
-use crate::driver::{Locked, Pool};
+use crate::call::name_of;
+use crate::calls::Outcome;
+use crate::driver::{CallRef, Locked, Pool};
 use crate::error::Error;
 use crate::gate::Breakdown;
 use crate::member::Member;
 use crate::task_error::TaskErrorKind;
+use crate::waiter::Waiter;
 
 /// What an initializer may return: nothing, or a `Result` whose error breaks the executor.
 #[diagnostic::on_unimplemented(
@@ -51,15 +52,13 @@ type Check = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
 /// A worker whose initializer runs.
 struct Start {
     initializer: Initializer,
-    pool: Arc<Pool>,
-    completion: Arc<Completion>,
+    call: CallRef,
     number: u64,
 }
 
 impl Wake for Start {
     fn wake(self: Arc<Self>) {
-        self.initializer
-            .returned(&self.pool, &self.completion, self.number);
+        self.initializer.returned(&self.call, self.number);
     }
 }
 
@@ -99,8 +98,7 @@ impl Initializer {
     }
 
     fn name(&self) -> &'static str {
-        self.task
-            .map_or_else(|type_name| type_name, |task| registry().name(task))
+        name_of(self.task)
     }
 
     /// Finds out what cannot work before any worker is started.
@@ -131,27 +129,20 @@ impl Initializer {
         let (Ok(task), Ok(arguments)) = (self.task, &self.arguments) else {
             return;
         };
-        let completion = Arc::new(Completion::default());
+        let id = locked.place_first(slot, member, task, arguments.clone());
         let start = Start {
             initializer: self.clone(),
-            pool: Arc::clone(pool),
-            completion: Arc::clone(&completion),
+            call: CallRef::new(Arc::clone(pool), id),
             number: member.number,
         };
-        // A fresh completion is not filled, so the waiter stays with it.
-        let _ = locked.wait(&completion, Waiter::Future(Arc::new(start).into()));
-        let call = Call {
-            pinned: true,
-            ..Call::new(task, arguments.clone(), completion)
-        };
-        // The ring of a new worker is empty: there is room for a call, or for the start of one.
-        let _ = member.offer(slot, call);
+        // A fresh call is not done, so the waiter stays with it.
+        let _ = locked.wait(id, Waiter::Future(Arc::new(start).into()));
     }
 
     /// The initializer of worker `number` has ended. Runs with the wakers, as decoding and the
     /// error's text are users' code, and as callbacks may wait for the worker.
-    fn returned(&self, pool: &Pool, completion: &Completion, number: u64) {
-        let result = match completion.take() {
+    fn returned(&self, call: &CallRef, number: u64) {
+        let result = match call.take() {
             Some(Outcome::Returned(output)) => catch_unwind(AssertUnwindSafe(|| {
                 (self.check)(&output)
             }))
@@ -169,7 +160,7 @@ impl Initializer {
             Some(Outcome::Failed(error)) => Err(error.to_string()),
             None => return,
         };
-        let mut locked = pool.lock();
+        let mut locked = call.pool().lock();
         match result {
             Ok(()) => {
                 if let Some((_, member)) = locked.find(number) {

@@ -163,12 +163,13 @@ mod scheduler;
 
 // Ground: a call and what comes of it, the fork server, system calls, errors.
 mod call;
-mod completion;
+mod calls;
 mod error;
 mod fork_server;
 mod gate;
 mod sys;
 mod task_error;
+mod waiter;
 
 pub use builder::ExecutorBuilder;
 pub use error::{Error, ErrorKind};

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 
 use pool_worker::task::Decoder;
 
-use crate::completion::{Signal, Waiter};
 use crate::driver::Pool;
+use crate::future::decode;
 use crate::task_error::TaskError;
 use crate::wait::Timeout;
+use crate::waiter::Signal;
 
 mod flight;
 
-use flight::{Flight, Prepare, Source};
+use flight::Flight;
+pub(crate) use flight::Source;
 
 /// The results of a task for each of many inputs, in the order of the inputs.
 ///
@@ -62,14 +64,9 @@ pub struct Unordered<R, I: Iterator> {
 }
 
 impl<R, I: Iterator> Map<R, I> {
-    pub(crate) fn new(
-        pool: Arc<Pool>,
-        prepare: Prepare<I::Item>,
-        decoder: Decoder<R>,
-        inputs: I,
-    ) -> Self {
+    pub(crate) fn new(pool: Arc<Pool>, source: Source<I>, decoder: Decoder<R>) -> Self {
         Self {
-            source: Source::new(&pool, prepare, inputs),
+            source,
             flight: Flight::new(pool),
             decoder,
         }
@@ -115,10 +112,7 @@ impl<R, I: Iterator> Map<R, I> {
     /// ```
     pub fn unordered(self) -> Unordered<R, I> {
         let signal = Arc::new(Signal::default());
-        for (index, completion) in self.flight.completions() {
-            let waiter = Waiter::Thread(Arc::clone(&signal), index);
-            self.flight.pool().register(completion, waiter);
-        }
+        self.flight.register(&signal);
         Unordered {
             source: self.source,
             flight: self.flight,
@@ -143,15 +137,22 @@ impl<R, I: Iterator> Map<R, I> {
         &mut self,
         deadline: Option<Instant>,
     ) -> Result<Option<Result<R, TaskError>>, Timeout> {
-        self.source.draw(&mut self.flight, None);
-        let Some(completion) = self.flight.front() else {
-            return Ok(None);
-        };
-        if !self.flight.pool().wait(completion, deadline) {
-            return Err(Timeout::new(self.flight.count(), self.flight.count()));
+        loop {
+            self.source.draw(&mut self.flight, None);
+            if let Some((_, outcome)) = self.flight.next() {
+                return Ok(Some(decode(
+                    Some(outcome),
+                    self.source.task(),
+                    self.decoder,
+                )));
+            }
+            if self.flight.count() == 0 {
+                return Ok(None);
+            }
+            if !self.flight.await_front(deadline) {
+                return Err(Timeout::new(self.flight.count(), self.flight.count()));
+            }
         }
-        let front = self.flight.taken();
-        Ok(self.flight.finish(front, self.decoder))
     }
 }
 
@@ -196,17 +197,16 @@ impl<R, I: Iterator> Unordered<R, I> {
         &mut self,
         deadline: Option<Instant>,
     ) -> Result<Option<(usize, Result<R, TaskError>)>, Timeout> {
-        self.source.draw(&mut self.flight, Some(&self.signal));
-        if self.flight.count() == 0 {
-            return Ok(None);
-        }
         loop {
-            if let Some(index) = self.signal.take() {
-                let result = self.flight.finish(index, self.decoder);
-                return Ok(result.map(|result| (index, result)));
+            self.source.draw(&mut self.flight, Some(&self.signal));
+            if let Some((index, outcome)) = self.flight.next() {
+                let result = decode(Some(outcome), self.source.task(), self.decoder);
+                return Ok(Some((index, result)));
             }
-            self.flight.pool().lock().turn();
-            if !self.signal.sleep(deadline) {
+            if self.flight.count() == 0 {
+                return Ok(None);
+            }
+            if !self.flight.await_any(&self.signal, deadline) {
                 return Err(Timeout::new(self.flight.count(), self.flight.count()));
             }
         }
@@ -255,7 +255,7 @@ fn debug<I: Iterator>(
 ) -> fmt::Result {
     f.debug_struct(name)
         .field("in_flight", &flight.count())
-        .field("taken", &flight.taken())
+        .field("given", &flight.given())
         .field("exhausted", &source.is_exhausted())
         .finish_non_exhaustive()
 }

@@ -3,18 +3,16 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pool_worker::channel::{
-    ApplicationEnd, Bytes, Doorbell, LastWords, Offer, Ticket, Violation, events,
-};
+use pool_worker::channel::{ApplicationEnd, Bytes, LastWords, Offer, Ticket, Violation};
 use pool_worker::protocol::Status;
+use pool_worker::registry::TaskId;
 
-use crate::call::Call;
-use crate::completion::{Completion, Place};
+use crate::calls::{CallId, Calls};
 use crate::sys;
 
+mod bells;
 #[cfg(test)]
 pub(crate) mod fixture;
 
@@ -28,7 +26,8 @@ const UNKNOWN_BELL: u32 = u32::MAX;
 /// A call that lies in the worker's ring, or runs.
 #[derive(Debug)]
 pub(crate) struct Placed {
-    pub(crate) call: Call,
+    pub(crate) id: CallId,
+    pinned: bool,
     ticket: Ticket,
 }
 
@@ -159,64 +158,62 @@ impl Member {
         self.link.pace()
     }
 
-    /// The events that keep calls and answers flowing, if there are more calls to deal.
-    pub(crate) fn flow(&self, hungry: bool) -> u32 {
-        let more =
-            if self.is_streaming() || (hungry && (self.is_idle() || self.link.calls_left() > 0)) {
-                events::LOW
-            } else if hungry {
-                // With nothing left in the ring there is no mark to fall to; the next answer makes room.
-                events::ANSWER
-            } else {
-                0
-            };
-        events::HALF_FULL | more
-    }
-
     pub(crate) fn allow_spinning(&self) {
         self.link.allow_spinning(SPIN_MICROSECONDS);
     }
 
     /// How much work it has before it, where that can be told.
     pub(crate) fn work_left(&self) -> Option<Duration> {
+        if self.live == 0 {
+            return Some(Duration::ZERO);
+        }
         let pace = self
             .pace()
             .filter(|_| self.last_progress.elapsed() < PACE_HOLDS)?;
         Some(pace.saturating_mul(u32::try_from(self.live).unwrap_or(u32::MAX)))
     }
 
-    /// Places a call in the worker's ring; gives it back if there is no room for it.
-    pub(crate) fn offer(&mut self, slot: usize, call: Call) -> Result<(), Call> {
+    /// Places a call in the worker's ring; gives the number it has there, or nothing if there is no
+    /// room for it.
+    pub(crate) fn offer(
+        &mut self,
+        id: CallId,
+        task: TaskId,
+        arguments: &[u8],
+        pinned: bool,
+    ) -> Option<u32> {
         let seq = self.seq_at(self.window.len());
-        let ticket = match self.link.offer(call.task.to_raw(), seq, &call.arguments) {
+        let ticket = match self.link.offer(task.to_raw(), seq, arguments) {
             Offer::Placed(ticket) => ticket,
             Offer::Begun(ticket, sent) => {
                 self.streamed = Some(sent);
                 ticket
             }
-            Offer::Full => return Err(call),
+            Offer::Full => return None,
         };
         if self.live == 0 {
             self.last_progress = Instant::now();
         }
-        call.completion.set_place(Place::Worker { slot, seq });
-        self.window.push_back(Some(Placed { call, ticket }));
+        self.window.push_back(Some(Placed { id, pinned, ticket }));
         self.live += 1;
         self.touched = true;
-        Ok(())
+        Some(seq)
     }
 
     /// Sends on the call whose arguments are larger than the ring.
-    pub(crate) fn send_more(&mut self) {
+    pub(crate) fn send_more(&mut self, calls: &Calls) {
         let Some(sent) = self.streamed else { return };
         let seq = self.seq_at(self.window.len() - 1);
         let Some(Some(placed)) = self.window.back() else {
             return;
         };
-        let more = self.link.send_more(seq, &placed.call.arguments[sent..]);
+        let Some((_, arguments)) = calls.get(placed.id).pending() else {
+            return;
+        };
+        let more = self.link.send_more(seq, &arguments[sent..]);
         self.touched |= more > 0;
         let sent = sent + more;
-        self.streamed = (sent < placed.call.arguments.len()).then_some(sent);
+        self.streamed = (sent < arguments.len()).then_some(sent);
     }
 
     /// Wakes the worker if something changed for it.
@@ -232,7 +229,7 @@ impl Member {
     }
 
     /// Takes the next answer and the call that it answers.
-    pub(crate) fn receive(&mut self) -> Result<Option<(Placed, Status, Bytes)>, Violation> {
+    pub(crate) fn receive(&mut self) -> Result<Option<(CallId, Status, Bytes)>, Violation> {
         let before = self.link.taken();
         let received = self.link.receive();
         // Also a part of an answer makes room for which the worker may be asleep.
@@ -251,7 +248,7 @@ impl Member {
         };
         self.forget_front(index + 1);
         self.live -= 1;
-        Ok(Some((placed, answer.status, answer.body)))
+        Ok(Some((placed.id, answer.status, answer.body)))
     }
 
     /// The number of the call at this place of the window.
@@ -265,11 +262,13 @@ impl Member {
 
     fn forget_front(&mut self, count: usize) {
         self.first_seq = self.seq_at(count);
-        self.window.drain(..count);
+        for _ in 0..count {
+            self.window.pop_front();
+        }
     }
 
     /// Takes up to `count` calls back that have not begun, the last ones, in their order.
-    pub(crate) fn take_back(&mut self, count: usize) -> Vec<Call> {
+    pub(crate) fn take_back(&mut self, count: usize) -> Vec<CallId> {
         let mut taken = Vec::new();
         for index in (0..self.window.len()).rev() {
             if taken.len() == count {
@@ -278,7 +277,7 @@ impl Member {
             let Some(placed) = &self.window[index] else {
                 continue;
             };
-            if placed.call.pinned || !self.revoke(placed) {
+            if placed.pinned || !self.revoke(placed) {
                 break;
             }
             taken.extend(self.revoked(index));
@@ -287,14 +286,13 @@ impl Member {
         taken
     }
 
-    /// Takes the call of this completion back, if it has not begun.
-    pub(crate) fn take_back_one(&mut self, seq: u32, completion: &Completion) -> Option<Call> {
-        let index = self.index_of(seq, completion)?;
-        let placed = self.window[index].as_ref()?;
-        if !self.revoke(placed) {
-            return None;
-        }
-        self.revoked(index)
+    /// Takes this call back, if it has not begun; whether it had not.
+    pub(crate) fn take_back_one(&mut self, seq: u32, id: CallId) -> bool {
+        let Some(index) = self.index_of(seq, id) else {
+            return false;
+        };
+        let free = |placed: &Placed| self.revoke(placed);
+        self.window[index].as_ref().is_some_and(free) && self.revoked(index).is_some()
     }
 
     /// Sees to it that a call never begins here; `false` if it has begun.
@@ -303,29 +301,29 @@ impl Member {
         self.link.revoke(placed.ticket)
     }
 
-    fn revoked(&mut self, index: usize) -> Option<Call> {
+    fn revoked(&mut self, index: usize) -> Option<CallId> {
         if index + 1 == self.window.len() {
             self.streamed = None;
         }
         self.live -= 1;
-        self.window[index].take().map(|placed| placed.call)
+        self.window[index].take().map(|placed| placed.id)
     }
 
-    /// Where this completion's call stands in the window, if it does.
-    fn index_of(&self, seq: u32, completion: &Completion) -> Option<usize> {
+    /// Where this call stands in the window, if it does.
+    fn index_of(&self, seq: u32, id: CallId) -> Option<usize> {
         let index = seq.wrapping_sub(self.first_seq) as usize;
         let placed = self.window.get(index)?.as_ref()?;
-        std::ptr::eq(Arc::as_ptr(&placed.call.completion), completion).then_some(index)
+        (placed.id == id).then_some(index)
     }
 
-    /// Whether this completion's call is in the window.
-    pub(crate) fn holds(&self, seq: u32, completion: &Completion) -> bool {
-        self.index_of(seq, completion).is_some()
+    /// Whether this call is in the window.
+    pub(crate) fn holds(&self, seq: u32, id: CallId) -> bool {
+        self.index_of(seq, id).is_some()
     }
 
-    /// Whether this completion's call has begun here and is not answered.
-    pub(crate) fn is_running(&self, seq: u32, completion: &Completion) -> bool {
-        self.index_of(seq, completion)
+    /// Whether this call has begun here and is not answered.
+    pub(crate) fn is_running(&mut self, seq: u32, id: CallId) -> bool {
+        self.index_of(seq, id)
             .and_then(|index| self.window[index].as_ref())
             .is_some_and(|placed| self.link.has_begun(placed.ticket))
     }
@@ -339,51 +337,5 @@ impl Member {
 
     pub(crate) fn last_words(&self) -> Option<LastWords> {
         self.link.last_words()
-    }
-
-    /// Arms the bell for the event loop; `true` means that there is something to do already.
-    pub(crate) fn settle(&mut self, wanted: u32) -> bool {
-        if self.attended || wanted == self.armed {
-            return false;
-        }
-        self.armed = wanted;
-        if wanted == 0 {
-            self.link.disarm();
-            return false;
-        }
-        self.link.arm_socket(wanted)
-    }
-
-    /// The bell rang in the event loop: it is to be armed anew.
-    pub(crate) fn rang(&mut self) {
-        self.armed = UNKNOWN_BELL;
-    }
-
-    /// Begins to wait for this worker on the calling thread; `None` if another thread does.
-    pub(crate) fn attend(&mut self) -> Option<Doorbell> {
-        if self.attended {
-            return None;
-        }
-        self.attended = true;
-        self.link.disarm();
-        Some(self.link.doorbell())
-    }
-
-    /// Arms the bell for the attending thread; `true` means: do not sleep.
-    pub(crate) fn arm_doorbell(&mut self, events: u32) -> bool {
-        self.link.arm_doorbell(events)
-    }
-
-    /// Ends what [`attend`](Self::attend) began.
-    pub(crate) fn leave(&mut self) {
-        self.attended = false;
-        self.armed = UNKNOWN_BELL;
-    }
-
-    /// Wakes the thread that waits for this worker, if one does.
-    pub(crate) fn ring_attendant(&self) {
-        if self.attended {
-            self.link.doorbell().ring();
-        }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crate::completion::Waiter;
+use crate::waiter::Waiter;
 
 #[derive(Debug, Default)]
 struct State {

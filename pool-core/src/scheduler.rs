@@ -7,21 +7,22 @@
 //! [`deal::RING_TIME`] of work, one call while that is unknown. A call that has not begun can be taken
 //! back, so dealing wrongly costs little: a worker that runs dry gets what another has not begun.
 //!
-//! All methods run under the executor's lock and none blocks or runs users' code. Those that fill
-//! completions collect whom to tell in [`Scheduler::told`]; the lock's holder tells them after
-//! letting go of it.
+//! All methods run under the executor's lock and none blocks or runs users' code. Those that end
+//! calls collect whom to tell in [`Scheduler::told`]; the lock's holder tells them after letting go
+//! of it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use pool_worker::channel::{Bytes, events};
 use pool_worker::protocol::{PanicReport, Status};
+use pool_worker::registry::{TaskId, registry};
 
-use crate::call::Call;
-use crate::completion::{Completion, Outcome, Place, Waiter};
+use crate::calls::{Call, CallId, Calls, Outcome, Place};
 use crate::gate::{Breakdown, Gate};
 use crate::member::{Member, Sentence};
 use crate::task_error::{Side, TaskError, TaskErrorKind};
+use crate::waiter::Waiter;
 
 mod deal;
 mod stop;
@@ -34,8 +35,8 @@ mod tests;
 pub(crate) enum Cancelled {
     /// It will never start.
     Yes,
-    /// It runs, in the worker in this slot, under this number.
-    Running { slot: usize, seq: u32 },
+    /// It runs.
+    Running,
     /// It is done.
     Done,
 }
@@ -43,7 +44,8 @@ pub(crate) enum Cancelled {
 /// The calls of an executor and the workers that they are dealt to.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
-    backlog: VecDeque<Call>,
+    calls: Calls,
+    backlog: VecDeque<CallId>,
     /// How many calls in the backlog are done, as they were cancelled.
     stale: usize,
     members: Vec<Option<Member>>,
@@ -51,7 +53,7 @@ pub(crate) struct Scheduler {
     spinners: usize,
     /// Calls submitted and not done.
     outstanding: usize,
-    /// Waiters on completions that are not filled.
+    /// Waiters for calls that are not done.
     waiting: usize,
     gate: Gate,
     told: Vec<Waiter>,
@@ -62,6 +64,7 @@ impl Scheduler {
     pub(crate) fn new(slots: usize, spinners: usize) -> Self {
         Self {
             spinners,
+            calls: Calls::default(),
             backlog: VecDeque::new(),
             stale: 0,
             members: std::iter::repeat_with(|| None).take(slots).collect(),
@@ -140,40 +143,95 @@ impl Scheduler {
         std::mem::take(&mut self.told)
     }
 
-    /// Takes a call. The gate was looked at before.
-    pub(crate) fn submit(&mut self, call: Call) {
-        self.outstanding += 1;
-        self.backlog.push_back(call);
+    pub(crate) fn call(&self, id: CallId) -> &Call {
+        self.calls.get(id)
     }
 
-    /// Fills a completion and notes whom to tell.
-    pub(crate) fn fill(&mut self, call: &Call, outcome: Outcome) {
-        let waiters = call.completion.fill(outcome);
-        self.waiting -= waiters.len();
-        self.told.extend(waiters);
-        if !call.pinned {
+    /// Takes a call, with one reference to it. The gate was looked at before.
+    pub(crate) fn submit(&mut self, task: TaskId, arguments: Bytes) -> CallId {
+        let id = self.calls.insert(task, arguments);
+        self.outstanding += 1;
+        self.calls.retain(id);
+        self.backlog.push_back(id);
+        id
+    }
+
+    /// Notes what failed before it became a call, with one reference to it.
+    pub(crate) fn submit_failed(&mut self, error: TaskError) -> CallId {
+        self.calls.insert_failed(error)
+    }
+
+    /// Makes a call the first one of a worker that is not a member yet; with one reference to it.
+    pub(crate) fn place_first(
+        &mut self,
+        slot: usize,
+        member: &mut Member,
+        task: TaskId,
+        arguments: Bytes,
+    ) -> CallId {
+        let id = self.calls.insert(task, arguments);
+        self.calls.get_mut(id).pinned = true;
+        // The ring of a new worker is empty: there is room for a call, or for the start of one.
+        let _ = offer(&mut self.calls, member, slot, id);
+        id
+    }
+
+    /// Ends a call and notes whom to tell.
+    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome) {
+        if !self.calls.get(id).pinned {
             self.outstanding -= 1;
         }
+        self.waiting -= self.calls.finish(id, outcome, &mut self.told);
     }
 
-    /// Registers a waiter; gives it back if the completion is filled.
-    pub(crate) fn wait(&mut self, completion: &Completion, waiter: Waiter) -> Result<(), Waiter> {
-        completion.add_waiter(waiter)?;
+    /// Takes a call's outcome, if it is done and nobody took it yet.
+    pub(crate) fn take(&mut self, id: CallId) -> Option<Outcome> {
+        self.calls.take(id)
+    }
+
+    /// One more refers to this call.
+    pub(crate) fn retain(&mut self, id: CallId) {
+        self.calls.retain(id);
+    }
+
+    /// One less refers to this call; what came of it goes with the last one.
+    pub(crate) fn release(&mut self, id: CallId) {
+        self.calls.release(id);
+    }
+
+    /// Registers a waiter; gives it back if the call is done.
+    pub(crate) fn wait(&mut self, id: CallId, waiter: Waiter) -> Result<(), Waiter> {
+        self.calls.add_waiter(id, waiter)?;
         self.waiting += 1;
         Ok(())
     }
 
-    /// Forgets waiters on a completion. They are to be dropped without the lock, which may run
-    /// users' code.
+    /// Forgets waiters for a call. They are to be dropped without the lock, which may run users'
+    /// code.
     #[must_use]
-    pub(crate) fn forget(
-        &mut self,
-        completion: &Completion,
-        is_meant: impl Fn(&Waiter) -> bool,
-    ) -> Vec<Waiter> {
-        let forgotten = completion.remove_waiters(is_meant);
+    pub(crate) fn forget(&mut self, id: CallId, is_meant: impl Fn(&Waiter) -> bool) -> Vec<Waiter> {
+        let forgotten = self.calls.remove_waiters(id, is_meant);
         self.waiting -= forgotten.len();
         forgotten
+    }
+
+    /// The worker that has this call in its window, if one has.
+    pub(crate) fn holder(&mut self, id: CallId) -> Option<(usize, &mut Member)> {
+        let Place::Worker { slot, seq } = self.calls.get(id).place else {
+            return None;
+        };
+        let slot = slot as usize;
+        let member = self.member(slot)?;
+        member.holds(seq, id).then_some((slot, member))
+    }
+
+    /// Whether a worker has begun this call and not answered it.
+    pub(crate) fn is_running(&mut self, id: CallId) -> bool {
+        let Place::Worker { seq, .. } = self.calls.get(id).place else {
+            return false;
+        };
+        self.holder(id)
+            .is_some_and(|(_, member)| member.is_running(seq, id))
     }
 
     /// Takes in what workers answered, deals what waits, and sees to it that whoever sleeps is rung.
@@ -193,10 +251,14 @@ impl Scheduler {
         let mut any = false;
         while let Some(member) = self.member(slot) {
             match member.receive() {
-                Ok(Some((placed, status, body))) => {
+                Ok(Some((id, Status::Returned, body))) => {
+                    self.finish(id, Outcome::Returned(body));
+                    any = true;
+                }
+                Ok(Some((id, status, body))) => {
                     let pid = member.told_pid();
-                    let outcome = outcome_of(&placed.call, status, body, pid);
-                    self.fill(&placed.call, outcome);
+                    let error = failure(self.task_name(id), status, &body);
+                    self.finish(id, Outcome::Failed(with_worker(error, pid)));
                     any = true;
                 }
                 Ok(None) => {
@@ -231,17 +293,23 @@ impl Scheduler {
     }
 
     /// Puts calls, in their order, before all others.
-    fn requeue(&mut self, calls: Vec<Call>) -> bool {
+    fn requeue(&mut self, calls: Vec<CallId>) -> bool {
         let any = !calls.is_empty();
-        for call in calls.into_iter().rev() {
-            call.completion.set_place(Place::Unplaced);
-            self.backlog.push_front(call);
+        for id in calls.into_iter().rev() {
+            self.calls.get_mut(id).place = Place::Unplaced;
+            self.calls.retain(id);
+            self.backlog.push_front(id);
         }
         any
     }
 
+    /// The name of a call's task.
+    pub(crate) fn task_name(&self, id: CallId) -> &'static str {
+        self.calls.task(id).map_or("", |task| registry().name(task))
+    }
+
     /// Arms each worker's bell with what the executor has to hear of.
-    fn settle(&mut self) -> bool {
+    pub(crate) fn settle(&mut self) -> bool {
         let hungry = self.queued() > 0;
         let urgent = self.waiting > 0 || !matches!(self.gate, Gate::Open);
         let mut again = false;
@@ -269,22 +337,32 @@ fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {
     }
 }
 
-/// What a worker's answer means for the call's future.
-fn outcome_of(call: &Call, status: Status, body: Bytes, pid: Option<u32>) -> Outcome {
-    let failed = |kind| with_worker(TaskError::new(kind, call.task_name()), pid);
-    let text = || String::from_utf8_lossy(&body).into_owned();
-    Outcome::Failed(match status {
-        Status::Returned => return Outcome::Returned(body),
-        Status::Panicked => {
-            let report: PanicReport = rmp_serde::from_slice(&body).unwrap_or_default();
+/// Places a call in a worker's ring; `false` if there is no room for it, or it is done.
+fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: CallId) -> bool {
+    let call = calls.get(id);
+    let Some((task, arguments)) = call.pending() else {
+        return false;
+    };
+    let Some(seq) = member.offer(id, task, arguments, call.pinned) else {
+        return false;
+    };
+    let slot = u32::try_from(slot).expect("an executor has fewer than 2^32 workers");
+    calls.get_mut(id).place = Place::Worker { slot, seq };
+    true
+}
+
+/// Why a call has no result, as its worker's answer says it.
+fn failure(task: &'static str, status: Status, body: &Bytes) -> TaskError {
+    let failed = |kind| TaskError::new(kind, task);
+    let text = || String::from_utf8_lossy(body).into_owned();
+    let worker = |kind| failed(kind).side(Side::Worker).detail(text());
+    match status {
+        Status::Returned | Status::Panicked => {
+            let report: PanicReport = rmp_serde::from_slice(body).unwrap_or_default();
             failed(TaskErrorKind::Panicked).panicked(report)
         }
-        Status::ArgumentsUndecodable => failed(TaskErrorKind::Decode)
-            .side(Side::Worker)
-            .detail(text()),
-        Status::OutputUnencodable => failed(TaskErrorKind::Encode)
-            .side(Side::Worker)
-            .detail(text()),
+        Status::ArgumentsUndecodable => worker(TaskErrorKind::Decode),
+        Status::OutputUnencodable => worker(TaskErrorKind::Encode),
         Status::UnknownTask => failed(TaskErrorKind::UnknownTask).detail(text()),
-    })
+    }
 }

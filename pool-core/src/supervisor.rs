@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use pool_worker::protocol::{Report, Setup};
 
-use crate::call::Call;
-use crate::completion::Outcome;
+use crate::calls::{CallId, Outcome};
 use crate::driver::{Locked, Pool};
 use crate::fork_server::ForkServer;
 use crate::gate::Breakdown;
@@ -52,7 +51,7 @@ pub(crate) struct RestartLimit {
 /// A worker that has died, until it is known how.
 struct Remains {
     member: Member,
-    begun: Vec<Call>,
+    begun: Vec<CallId>,
 }
 
 /// A slot that is to get a worker.
@@ -272,11 +271,9 @@ impl Supervisor {
         }
         let mut locked = self.pool.lock();
         for Remains { member, begun } in self.remains.values() {
-            for call in begun {
-                locked.fill(
-                    call,
-                    Outcome::Failed(deaths::death(call, member, None, None)),
-                );
+            for &id in begun {
+                let error = deaths::death(&locked, id, member, None, None);
+                locked.finish(id, Outcome::Failed(error));
             }
         }
     }

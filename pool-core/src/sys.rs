@@ -15,8 +15,10 @@
 mod epoll;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod forks;
 
 pub(crate) use epoll::{Epoll, clear_event, event, signal_event};
+pub(crate) use forks::forks;
 pub(crate) use pool_worker::sys::*;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};

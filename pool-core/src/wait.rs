@@ -5,9 +5,9 @@ use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::completion::{Signal, Waiter};
 use crate::future::{TaskFuture, TaskHandle};
 use crate::task_error::{TaskError, TaskErrorKind};
+use crate::waiter::{Signal, Waiter};
 
 /// What [`wait`] waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,30 +87,28 @@ pub fn wait<'a, R: 'a>(
     let mut calls: Vec<(usize, &TaskHandle)> = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for (index, future) in futures.into_iter().enumerate() {
-        if seen.insert(Arc::as_ptr(&future.call.completion)) {
+        if seen.insert(future.call.call.identity()) {
             calls.push((index, &future.call));
         }
     }
     let signal = Arc::new(Signal::default());
-    for (number, (_, call)) in calls.iter().enumerate() {
-        call.pool.register(
-            &call.completion,
-            Waiter::Thread(Arc::clone(&signal), number),
-        );
+    for (number, (_, handle)) in calls.iter().enumerate() {
+        let waiter = Waiter::Thread(Arc::clone(&signal), number);
+        handle.call.pool().register(handle.call.id(), waiter);
     }
     let mut left = calls.len();
     let mut over = left == 0;
     while !over && signal.sleep(deadline) {
         while let Some(number) = signal.take() {
             left -= 1;
-            over |= ends(until, calls[number].1.completion.failure());
+            over |= ends(until, calls[number].1.failure());
         }
         over |= left == 0;
     }
     let mut waited = Waited::default();
-    for (index, call) in calls {
-        call.pool.forget(&call.completion, &signal);
-        let list = if call.completion.is_done() {
+    for (index, handle) in calls {
+        handle.call.pool().forget(handle.call.id(), &signal);
+        let list = if handle.is_done() {
             &mut waited.done
         } else {
             &mut waited.pending
@@ -120,7 +118,7 @@ pub fn wait<'a, R: 'a>(
     waited
 }
 
-/// Whether a completion, which failed so or not at all, is what was waited for.
+/// Whether a call that is done, and failed so or not at all, is what was waited for.
 fn ends(until: WaitFor, failure: Option<TaskErrorKind>) -> bool {
     match until {
         WaitFor::All => false,
@@ -173,7 +171,8 @@ impl<R> AsCompleted<R> {
     pub fn push(&mut self, future: TaskFuture<R>) -> usize {
         let number = self.futures.len();
         let waiter = Waiter::Thread(Arc::clone(&self.signal), number);
-        future.call.pool.register(&future.call.completion, waiter);
+        let call = &future.call.call;
+        call.pool().register(call.id(), waiter);
         self.futures.push(Some(future));
         self.unfinished += 1;
         number
@@ -215,7 +214,7 @@ impl<R> AsCompleted<R> {
             .and_then(|number| Some((number, self.futures[number].take()?)));
         Ok(next.map(|(number, future)| {
             self.unfinished -= 1;
-            (number, future.take())
+            (number, future.result())
         }))
     }
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use pool_worker::channel::{Doorbell, events};
 
 use super::{Locked, Pool};
-use crate::completion::{Completion, Place, Signal, Waiter};
-use crate::member::Member;
+use crate::calls::CallId;
+use crate::waiter::{Signal, Waiter};
 
 #[cfg(test)]
 mod tests;
@@ -19,73 +19,62 @@ pub(super) const MAX_SPIN: u32 = 50;
 const MIN_SPIN: u32 = 1;
 /// How many times a thread looks between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 32;
+/// For each so many calls that the worker has, a thread pauses once more between two looks...
+const CALLS_PER_PAUSE: usize = 16;
+/// ...but never longer than this many times.
+const MAX_PAUSES: u32 = 16;
 
 /// Threads of this process that look for answers at the moment.
 static SPINNING: AtomicUsize = AtomicUsize::new(0);
 
 impl Pool {
-    /// Waits until a completion is done; `false` if `deadline` came first.
-    pub(crate) fn wait(&self, completion: &Arc<Completion>, deadline: Option<Instant>) -> bool {
-        while !completion.is_done() {
+    /// Waits until a call is done, and gives the lock, held since it was seen to be; `None` if
+    /// `deadline` came first.
+    pub(crate) fn wait(&self, id: CallId, deadline: Option<Instant>) -> Option<Locked<'_>> {
+        let mut has_spun = false;
+        loop {
             let mut locked = self.lock();
+            if locked.call(id).is_done() {
+                return Some(locked);
+            }
             locked.turn();
-            if completion.is_done() {
-                break;
+            if locked.call(id).is_done() {
+                return Some(locked);
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return false;
+                return None;
             }
-            match attend(&mut locked, completion) {
-                Some(attended) => {
+            match locked.holder(id) {
+                Some((_, member)) if !has_spun => {
+                    let (doorbell, ahead) = (member.doorbell(), member.live());
                     drop(locked);
-                    self.sleep_on_worker(&attended, completion, deadline);
+                    has_spun = !self.spin(&doorbell, ahead);
                 }
-                None => self.sleep_on_completion(locked, completion, deadline),
+                Some(_) => {
+                    self.sleep_on_worker(locked, id, deadline);
+                    has_spun = false;
+                }
+                None => self.sleep_on_call(locked, id, deadline),
             }
         }
-        true
     }
 
-    /// Sleeps until the attended worker rings, and leaves it.
-    fn sleep_on_worker(
-        &self,
-        attended: &Attended,
-        completion: &Completion,
-        deadline: Option<Instant>,
-    ) {
-        let Attended { seq, doorbell, .. } = attended;
-        let found = self.spin(doorbell);
-        let mut locked = self.lock();
-        let hungry = locked.queued() > 0;
-        // While this thread did not hold the lock, the call may have been taken elsewhere. From now
-        // on whoever takes it rings.
-        let member = attended.member(&mut locked);
-        if !found && let Some(member) = member.filter(|member| member.holds(*seq, completion)) {
-            let count = doorbell.count();
-            if !member.arm_doorbell(events::ANSWER | member.flow(hungry)) {
-                drop(locked);
-                let left =
-                    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                doorbell.sleep(count, left);
-                locked = self.lock();
-            }
-        }
-        if let Some(member) = attended.member(&mut locked) {
-            member.leave();
-        }
-        locked.turn();
-    }
-
-    /// Looks for answers for a while, if there is a core to spare.
-    fn spin(&self, doorbell: &Doorbell) -> bool {
+    /// Looks for answers for a while, if there is a core to spare; whether there is one.
+    ///
+    /// With many calls on the way answers come in a stream. Each look at it takes the word from the
+    /// worker's cache, so it is looked at the more seldom the more calls there are.
+    fn spin(&self, doorbell: &Doorbell, ahead: usize) -> bool {
+        let pauses = 1 + u32::try_from(ahead / CALLS_PER_PAUSE)
+            .unwrap_or(MAX_PAUSES)
+            .min(MAX_PAUSES);
         let mut found = doorbell.has_answers();
         if !found && SPINNING.fetch_add(1, Ordering::Relaxed) < self.spinners {
             let microseconds = self.spin.load(Ordering::Relaxed);
             let limit = Duration::from_micros(microseconds.into());
             let start = Instant::now();
             while !found && start.elapsed() < limit {
-                found = (0..LOOKS_PER_CLOCK).any(|_| {
-                    hint::spin_loop();
+                found = (0..LOOKS_PER_CLOCK / pauses).any(|_| {
+                    (0..pauses).for_each(|_| hint::spin_loop());
                     doorbell.has_answers()
                 });
             }
@@ -103,16 +92,41 @@ impl Pool {
         found
     }
 
-    /// Sleeps until somebody else fills the completion.
-    fn sleep_on_completion(
-        &self,
-        mut locked: Locked<'_>,
-        completion: &Completion,
+    /// Sleeps until the worker that has the call rings. From here on it is the calling thread that
+    /// hears of this worker, unless another one does.
+    fn sleep_on_worker<'a>(
+        &'a self,
+        mut locked: Locked<'a>,
+        id: CallId,
         deadline: Option<Instant>,
     ) {
+        let hungry = locked.queued() > 0;
+        let Some((slot, member)) = locked.holder(id) else {
+            return;
+        };
+        let number = member.number;
+        let Some(doorbell) = member.attend() else {
+            return self.sleep_on_call(locked, id, deadline);
+        };
+        let count = doorbell.count();
+        if !member.arm_doorbell(events::ANSWER | member.flow(hungry)) {
+            drop(locked);
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            doorbell.sleep(count, left);
+            locked = self.lock();
+        }
+        // Another worker may sit in the slot by now.
+        if let Some(member) = locked.member(slot).filter(|member| member.number == number) {
+            member.leave();
+        }
+        locked.turn();
+    }
+
+    /// Sleeps until somebody else tells that the call is done.
+    fn sleep_on_call(&self, mut locked: Locked<'_>, id: CallId, deadline: Option<Instant>) {
         let signal = Arc::new(Signal::default());
         if locked
-            .wait(completion, Waiter::Thread(Arc::clone(&signal), 0))
+            .wait(id, Waiter::Thread(Arc::clone(&signal), 0))
             .is_err()
         {
             return;
@@ -120,14 +134,14 @@ impl Pool {
         locked.turn();
         drop(locked);
         if !signal.sleep(deadline) {
-            self.forget(completion, &signal);
+            self.forget(id, &signal);
         }
     }
 
-    /// Registers a waiter, or tells it at once if the completion is done.
-    pub(crate) fn register(&self, completion: &Completion, waiter: Waiter) {
+    /// Registers a waiter, or tells it at once if the call is done.
+    pub(crate) fn register(&self, id: CallId, waiter: Waiter) {
         let mut locked = self.lock();
-        match locked.wait(completion, waiter) {
+        match locked.wait(id, waiter) {
             Ok(()) => locked.turn(),
             Err(waiter) => {
                 drop(locked);
@@ -136,42 +150,9 @@ impl Pool {
         }
     }
 
-    /// Takes a thread away from the waiters of a completion.
-    pub(crate) fn forget(&self, completion: &Completion, signal: &Arc<Signal>) {
+    /// Takes a thread away from the waiters for a call.
+    pub(crate) fn forget(&self, id: CallId, signal: &Arc<Signal>) {
         let is_meant = |waiter: &Waiter| matches!(waiter, Waiter::Thread(other, _) if Arc::ptr_eq(other, signal));
-        let _forgotten = self.lock().forget(completion, is_meant);
+        let _forgotten = self.lock().forget(id, is_meant);
     }
-}
-
-/// A worker that a thread waits for, to hear of one call.
-struct Attended {
-    slot: usize,
-    number: u64,
-    seq: u32,
-    doorbell: Doorbell,
-}
-
-impl Attended {
-    /// The worker, if it is still a member.
-    fn member<'a>(&self, locked: &'a mut Locked<'_>) -> Option<&'a mut Member> {
-        let member = locked.member(self.slot)?;
-        (member.number == self.number).then_some(member)
-    }
-}
-
-/// Begins to attend the worker that holds this completion's call, if nobody does.
-fn attend(locked: &mut Locked<'_>, completion: &Completion) -> Option<Attended> {
-    let Place::Worker { slot, seq } = completion.place() else {
-        return None;
-    };
-    let member = locked.member(slot)?;
-    if !member.holds(seq, completion) {
-        return None;
-    }
-    Some(Attended {
-        slot,
-        number: member.number,
-        seq,
-        doorbell: member.attend()?,
-    })
 }

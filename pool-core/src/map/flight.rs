@@ -2,16 +2,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
-use pool_worker::channel::Bytes;
-use pool_worker::registry::TaskId;
-use pool_worker::task::Decoder;
-
-use crate::call::{Call, Prepared};
-use crate::completion::{Completion, Outcome, Signal, Waiter};
+use crate::call::Prepared;
+use crate::calls::{CallId, Outcome};
 use crate::driver::{Locked, Pool};
-use crate::future;
-use crate::task_error::TaskError;
+use crate::waiter::{Signal, Waiter};
 
 /// How many calls for each worker are in flight at first.
 const FIRST_WINDOW: usize = 4;
@@ -23,14 +19,16 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 const MAX_STEP: usize = 128;
 
 /// Encodes an input into a call.
-pub(super) type Prepare<T> = Box<dyn Fn(&T) -> Prepared + Send + Sync>;
+pub(crate) type Prepare<T> = Box<dyn Fn(&T) -> Prepared + Send + Sync>;
 
 /// A call in flight.
 struct Item {
-    completion: Arc<Completion>,
-    task: &'static str,
+    id: CallId,
     bytes: usize,
 }
+
+/// An outcome that was taken, and the index of its input.
+pub(super) type Taken = (usize, Outcome);
 
 /// The calls in flight, by the index of their input; dropped, it cancels those that have not begun.
 pub(super) struct Flight {
@@ -39,17 +37,19 @@ pub(super) struct Flight {
     items: VecDeque<Option<Item>>,
     /// The index of the front item's input.
     first: usize,
+    /// Outcomes that were taken all at once and wait to be given.
+    taken: VecDeque<Taken>,
+    /// How many were drawn and not given.
     count: usize,
     bytes: usize,
     /// How large a result is to be expected, in bytes: as large as the largest of late.
     result_bytes: usize,
-    /// Completions that were used and can be used again.
-    spare: Vec<Arc<Completion>>,
 }
 
 /// Where inputs come from.
-pub(super) struct Source<I: Iterator> {
+pub(crate) struct Source<I: Iterator> {
     inputs: I,
+    task: &'static str,
     prepare: Prepare<I::Item>,
     window: usize,
     /// As many are in flight however large they are, so that no worker waits.
@@ -66,129 +66,140 @@ impl Flight {
             pool,
             items: VecDeque::new(),
             first: 0,
+            taken: VecDeque::new(),
             count: 0,
             bytes: 0,
             result_bytes: 0,
-            spare: Vec::new(),
         }
     }
 
-    pub(super) fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    /// How many calls are in flight.
+    /// How many were drawn and not given.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// How many of the first inputs are done with: the index of the front's input.
-    pub(super) fn taken(&self) -> usize {
-        self.first
+    /// The index of the first input whose outcome was not given in order.
+    pub(super) fn given(&self) -> usize {
+        self.first - self.taken.len().min(self.first)
     }
 
-    /// The completion of the call in front.
-    pub(super) fn front(&self) -> Option<&Arc<Completion>> {
-        self.completions().next().map(|(_, completion)| completion)
-    }
-
-    /// The completions in flight and the indices of their inputs.
-    pub(super) fn completions(&self) -> impl Iterator<Item = (usize, &Arc<Completion>)> {
-        let indexed = (self.first..).zip(&self.items);
-        indexed.filter_map(|(index, item)| Some((index, &item.as_ref()?.completion)))
-    }
-
-    /// Submits the call of the next input, or notes why there is none.
-    fn submit(
-        &mut self,
-        locked: &mut Locked<'_>,
-        call: Result<(TaskId, Bytes), TaskError>,
-        task: &'static str,
-        signal: Option<&Arc<Signal>>,
-    ) {
-        let index = self.first + self.items.len();
-        let completion = self.spare.pop().unwrap_or_default();
-        let mut bytes = 0;
-        match call {
-            Ok((id, arguments)) => {
-                bytes = arguments.len();
-                if let Some(signal) = signal {
-                    // A new completion is not filled, so the waiter stays with it.
-                    let waiter = Waiter::Thread(Arc::clone(signal), index);
-                    let _ = locked.wait(&completion, waiter);
-                }
-                locked.submit(Call::new(id, arguments, Arc::clone(&completion)));
-            }
-            Err(error) => {
-                completion.fill(Outcome::Failed(error));
-                if let Some(signal) = signal {
-                    signal.fire(index);
-                }
-            }
-        }
-        self.count += 1;
-        self.bytes += bytes;
-        self.items.push_back(Some(Item {
-            completion,
-            task,
-            bytes,
-        }));
-    }
-
-    /// Takes the outcome of input `index`, which is there, and decodes it.
-    pub(super) fn finish<R>(
-        &mut self,
-        index: usize,
-        decoder: Decoder<R>,
-    ) -> Option<Result<R, TaskError>> {
-        let Item {
-            mut completion,
-            task,
-            ..
-        } = self.take(index)?;
-        let outcome = completion.take();
-        if let Some(Outcome::Returned(output)) = &outcome {
+    /// The next outcome, if one was taken.
+    pub(super) fn next(&mut self) -> Option<Taken> {
+        let (index, outcome) = self.taken.pop_front()?;
+        self.count -= 1;
+        if let Outcome::Returned(output) = &outcome {
             let faded = self.result_bytes - self.result_bytes / 16;
             self.result_bytes = output.len().max(faded);
         }
-        if let Some(unshared) = Arc::get_mut(&mut completion) {
-            unshared.renew();
-            self.spare.push(completion);
-        }
-        Some(future::decode(outcome, task, decoder))
+        Some((index, outcome))
     }
 
-    /// Takes the item of input `index`.
-    fn take(&mut self, index: usize) -> Option<Item> {
-        let item = self.items.get_mut(index - self.first)?.take()?;
-        self.count -= 1;
-        self.bytes -= item.bytes;
-        while let Some(None) = self.items.front() {
+    /// Notes a call that was drawn.
+    fn push(&mut self, id: CallId, bytes: usize) {
+        self.count += 1;
+        self.bytes += bytes;
+        self.items.push_back(Some(Item { id, bytes }));
+    }
+
+    /// Waits until the first call in flight is done; `false` if `deadline` came first.
+    pub(super) fn await_front(&mut self, deadline: Option<Instant>) -> bool {
+        let Some(Some(Item { id, .. })) = self.items.front() else {
+            return true;
+        };
+        let pool = Arc::clone(&self.pool);
+        let Some(mut locked) = pool.wait(*id, deadline) else {
+            return false;
+        };
+        self.take_front(&mut locked);
+        true
+    }
+
+    /// Takes the outcomes at the front that are there.
+    fn take_front(&mut self, locked: &mut Locked<'_>) {
+        while let Some(Some(item)) = self.items.front()
+            && let Some(outcome) = locked.take(item.id)
+        {
+            locked.release(item.id);
+            self.bytes -= item.bytes;
             self.items.pop_front();
+            self.taken.push_back((self.first, outcome));
             self.first += 1;
         }
-        Some(item)
+    }
+
+    /// Has `signal` told of every call in flight that is done, by its index.
+    pub(super) fn register(&self, signal: &Arc<Signal>) {
+        let mut locked = self.pool.lock();
+        for (index, item) in (self.first..).zip(&self.items) {
+            if let Some(Item { id, .. }) = item {
+                register(&mut locked, *id, signal, index);
+            }
+        }
+        locked.turn();
+    }
+
+    /// Waits until calls are done of which `signal` tells, and takes their outcomes; `false` if
+    /// `deadline` came first.
+    pub(super) fn await_any(&mut self, signal: &Signal, deadline: Option<Instant>) -> bool {
+        let pool = Arc::clone(&self.pool);
+        pool.lock().turn();
+        if !signal.sleep(deadline) {
+            return false;
+        }
+        let done = signal.take_all();
+        let mut locked = pool.lock();
+        for index in done {
+            let Some(item) = self.items[index - self.first].take() else {
+                continue;
+            };
+            self.bytes -= item.bytes;
+            if let Some(outcome) = locked.take(item.id) {
+                self.taken.push_back((index, outcome));
+            }
+            locked.release(item.id);
+            while let Some(None) = self.items.front() {
+                self.items.pop_front();
+                self.first += 1;
+            }
+        }
+        true
+    }
+}
+
+/// Has `signal` told the number `index` when the call is done, which it may be already.
+fn register(locked: &mut Locked<'_>, id: CallId, signal: &Arc<Signal>, index: usize) {
+    if let Err(Waiter::Thread(signal, index)) =
+        locked.wait(id, Waiter::Thread(Arc::clone(signal), index))
+    {
+        signal.fire(index);
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        if self.count == 0 || self.pool.is_copy() {
+        if self.items.is_empty() || self.pool.is_copy() {
             return;
         }
         let mut locked = self.pool.lock();
-        for item in self.items.iter().flatten() {
-            let _ = locked.cancel(&item.completion, item.task);
+        for Item { id, .. } in self.items.drain(..).flatten() {
+            let _ = locked.cancel(id);
+            locked.release(id);
         }
         locked.turn();
     }
 }
 
 impl<I: Iterator> Source<I> {
-    pub(super) fn new(pool: &Pool, prepare: Prepare<I::Item>, inputs: I) -> Self {
+    pub(crate) fn new(
+        pool: &Pool,
+        task: &'static str,
+        prepare: Prepare<I::Item>,
+        inputs: I,
+    ) -> Self {
         let slots = pool.lock().slots();
         Self {
             inputs,
+            task,
             prepare,
             window: slots * FIRST_WINDOW,
             least: slots * 2,
@@ -202,6 +213,11 @@ impl<I: Iterator> Source<I> {
     pub(super) fn fix_window(&mut self, calls: usize) {
         self.window = calls;
         self.fixed = true;
+    }
+
+    /// The name of the task that is called.
+    pub(super) fn task(&self) -> &'static str {
+        self.task
     }
 
     pub(super) fn is_exhausted(&self) -> bool {
@@ -239,7 +255,6 @@ impl<I: Iterator> Source<I> {
             let prepared = (self.prepare)(&input);
             bytes += flight.result_bytes;
             bytes += prepared
-                .0
                 .as_ref()
                 .map_or(0, |(_, arguments)| arguments.len());
             self.drawn.push(prepared);
@@ -249,20 +264,33 @@ impl<I: Iterator> Source<I> {
         }
     }
 
-    /// Submits what was drawn, in one go.
+    /// Submits what was drawn, in one go, and takes what is there.
     fn submit(&mut self, flight: &mut Flight, signal: Option<&Arc<Signal>>) {
         let pool = Arc::clone(&flight.pool);
         let mut locked = pool.lock();
-        for (call, task) in self.drawn.drain(..) {
-            let refused = locked.refusal(task);
-            self.exhausted |= refused.is_some();
+        for prepared in self.drawn.drain(..) {
+            let refused = locked.refusal(self.task);
             let last = refused.is_some();
-            flight.submit(&mut locked, refused.map_or(call, Err), task, signal);
+            let (id, bytes) = match refused.map_or(prepared, Err) {
+                Ok((task, arguments)) => {
+                    let bytes = arguments.len();
+                    (locked.submit(task, arguments), bytes)
+                }
+                Err(error) => (locked.submit_failed(error), 0),
+            };
+            if let Some(signal) = signal {
+                register(&mut locked, id, signal, flight.first + flight.items.len());
+            }
+            flight.push(id, bytes);
             if last {
+                self.exhausted = true;
                 break;
             }
         }
         locked.turn();
+        if signal.is_none() {
+            flight.take_front(&mut locked);
+        }
         if !self.fixed && locked.queued() == 0 {
             self.window = (self.window * 2).min(MAX_WINDOW);
         }

@@ -4,40 +4,39 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use pool_worker::channel::{ApplicationEnd, Segment, WorkerEnd};
+use pool_worker::channel::{ApplicationEnd, Bytes, Segment, WorkerEnd};
 use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
 
 use super::Member;
 use crate::Task;
-use crate::call::Call;
-use crate::completion::Completion;
-use crate::driver::Pool;
+use crate::calls::CallId;
+use crate::driver::{CallRef, Pool};
 use crate::future::{TaskFuture, TaskHandle};
 use crate::sys;
 
 #[pool_macros::task(crate = crate)]
 fn nothing() {}
 
-/// A call that `id` names.
-pub(crate) fn call(id: u64, completion: &Arc<Completion>) -> Call {
-    sized_call(id, completion, size_of::<u64>())
+/// The arguments of a call that `number` names.
+pub(crate) fn arguments(number: u64) -> Bytes {
+    sized_arguments(number, size_of::<u64>())
 }
 
-/// A call that `id` names, with so many bytes of arguments.
-pub(crate) fn sized_call(id: u64, completion: &Arc<Completion>, size: usize) -> Call {
+/// So many bytes of arguments of a call that `number` names.
+pub(crate) fn sized_arguments(number: u64, size: usize) -> Bytes {
     let mut arguments = vec![0; size];
-    arguments[..size_of::<u64>()].copy_from_slice(&id.to_le_bytes());
-    Call::new(task(), arguments.into(), Arc::clone(completion))
+    arguments[..size_of::<u64>()].copy_from_slice(&number.to_le_bytes());
+    arguments.into()
 }
 
-fn task() -> TaskId {
+pub(crate) fn task() -> TaskId {
     Task::entry(&nothing).unwrap()
 }
 
 /// The future of a call of a pool.
-pub(crate) fn future(pool: &Arc<Pool>, completion: Arc<Completion>) -> TaskFuture<()> {
-    let handle = TaskHandle::new(completion, Arc::clone(pool), "nothing");
+pub(crate) fn future(pool: &Arc<Pool>, id: CallId) -> TaskFuture<()> {
+    let handle = TaskHandle::new(CallRef::new(Arc::clone(pool), id), "nothing");
     TaskFuture::new(handle, Task::decoder(&nothing))
 }
 

@@ -2,23 +2,25 @@
 
 use std::time::Duration;
 
-use super::Scheduler;
+use super::{Scheduler, offer};
 use crate::member::Member;
 
 /// How much work a worker is dealt ahead.
 const RING_TIME: Duration = Duration::from_millis(1);
 /// The most calls that a worker is dealt ahead.
 const MAX_DEPTH: usize = 1024;
+/// How much work a worker is dealt before it is looked again at which worker is next.
+const DEAL_TIME: Duration = Duration::from_micros(16);
+/// What it costs to have a worker woken that sleeps: less work than this is not worth it.
+const WAKING: Duration = Duration::from_micros(50);
 /// Work that a worker has before it below this time is not worth taking to another one.
-const NOT_WORTH_MOVING: Duration = Duration::from_micros(50);
-/// What waking a worker costs, roughly.
-const WAKING: Duration = Duration::from_micros(10);
+const NOT_WORTH_MOVING: Duration = Duration::from_micros(100);
 
 impl Scheduler {
     /// Deals calls from the backlog to the workers that have room for them.
     pub(crate) fn deal(&mut self) {
         for member in self.members.iter_mut().flatten() {
-            member.send_more();
+            member.send_more(&self.calls);
         }
         self.deal_backlog();
         if self.queued() == 0 && self.rebalance() {
@@ -32,23 +34,24 @@ impl Scheduler {
     fn deal_backlog(&mut self) {
         let mut full = Vec::new();
         while self.queued() > 0 {
-            let Some(slot) = self.least_loaded(&full) else {
+            let Some(slot) = self.soonest(&full) else {
                 break;
             };
             if !self.deal_share(slot) {
                 full.push(slot);
             }
         }
-        if self.queued() == 0 {
-            self.backlog.clear();
-            self.stale = 0;
+        while let Some(id) = self
+            .backlog
+            .pop_front_if(|id| self.calls.get(*id).is_done())
+        {
+            self.stale -= 1;
+            self.calls.release(id);
         }
     }
 
-    /// The worker with the fewest calls that takes another one. For calls that come one at a time,
-    /// one that is awake and soon done comes first: it is quicker than waking another.
-    fn least_loaded(&self, full: &[usize]) -> Option<usize> {
-        let few = self.queued() < self.members.len();
+    /// The worker that would begin another call soonest, of those that take one.
+    fn soonest(&self, full: &[usize]) -> Option<usize> {
         self.members
             .iter()
             .enumerate()
@@ -56,11 +59,11 @@ impl Scheduler {
             .filter(|(slot, member)| {
                 member.takes_calls() && member.live() < depth(member) && !full.contains(slot)
             })
-            .min_by_key(|(_, member)| (few && !is_at_hand(member), member.live()))
+            .min_by_key(|(_, member)| (delay(member), member.live()))
             .map(|(slot, _)| slot)
     }
 
-    /// Deals a fair share of the backlog to the worker in `slot`; `false` if its ring is full.
+    /// Deals a share of the backlog to the worker in `slot`; `false` if its ring is full.
     fn deal_share(&mut self, slot: usize) -> bool {
         let fair = self.queued() / self.members.len();
         let Some(member) = self.members[slot].as_mut() else {
@@ -68,18 +71,18 @@ impl Scheduler {
         };
         // The worker may have told another pace since it was chosen.
         let room = depth(member).saturating_sub(member.live());
-        for _ in 0..fair.clamp(1, room.max(1)) {
-            let Some(call) = self.backlog.pop_front() else {
+        let share = fair.min(calls_in(DEAL_TIME, member));
+        for _ in 0..share.clamp(1, room.max(1)) {
+            let Some(&id) = self.backlog.front() else {
                 break;
             };
-            if call.completion.is_done() {
+            if self.calls.get(id).is_done() {
                 self.stale -= 1;
-                continue;
-            }
-            if let Err(call) = member.offer(slot, call) {
-                self.backlog.push_front(call);
+            } else if !offer(&mut self.calls, member, slot, id) {
                 return false;
             }
+            self.backlog.pop_front();
+            self.calls.release(id);
             if member.is_streaming() {
                 break;
             }
@@ -124,17 +127,26 @@ impl Scheduler {
     }
 }
 
-/// Whether the worker is awake and has next to nothing before it. One that has not answered for a
+/// How long the worker would take to begin another call, roughly. One that has not answered for a
 /// while may be in a long call, whatever its pace was.
-fn is_at_hand(member: &Member) -> bool {
-    let work_left = member.work_left();
-    member.is_awake() && (member.is_idle() || work_left.is_some_and(|work| work < WAKING))
+fn delay(member: &Member) -> Duration {
+    let waking = if member.is_awake() {
+        Duration::ZERO
+    } else {
+        WAKING
+    };
+    waking + member.work_left().unwrap_or(RING_TIME)
 }
 
 /// How many calls the worker may have before it.
 fn depth(member: &Member) -> usize {
+    calls_in(RING_TIME, member)
+}
+
+/// How many calls the worker can be expected to run in a time, and at least one.
+fn calls_in(time: Duration, member: &Member) -> usize {
     member.pace().map_or(1, |pace| {
-        let calls = RING_TIME.as_nanos() / pace.as_nanos().max(1);
+        let calls = time.as_nanos() / pace.as_nanos().max(1);
         usize::try_from(calls)
             .unwrap_or(MAX_DEPTH)
             .clamp(1, MAX_DEPTH)

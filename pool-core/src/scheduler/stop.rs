@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cancelled, Scheduler, with_worker};
-use crate::call::Call;
-use crate::completion::{Completion, Outcome, Place};
+use crate::calls::{CallId, Outcome, Place};
 use crate::gate::{Breakdown, Gate};
 use crate::member::{Member, Sentence};
 use crate::task_error::{TaskError, TaskErrorKind};
@@ -21,73 +20,82 @@ impl Scheduler {
     }
 
     /// Cancels a call that has not begun.
-    pub(crate) fn cancel(&mut self, completion: &Completion, task: &'static str) -> Cancelled {
-        if completion.is_done() {
+    pub(crate) fn cancel(&mut self, id: CallId) -> Cancelled {
+        let call = self.calls.get(id);
+        if call.is_done() {
             return Cancelled::Done;
         }
-        match completion.place() {
+        match call.place {
             Place::Unplaced => self.stale += 1,
             Place::Worker { slot, seq } => {
+                let slot = slot as usize;
                 let taken = self
                     .member(slot)
-                    .and_then(|member| member.take_back_one(seq, completion));
-                if taken.is_none() {
-                    return Cancelled::Running { slot, seq };
+                    .is_some_and(|member| member.take_back_one(seq, id));
+                if !taken {
+                    return Cancelled::Running;
                 }
                 self.moved(slot);
             }
         }
-        self.outstanding -= 1;
-        let error = TaskError::new(TaskErrorKind::Cancelled, task);
-        let waiters = completion.fill(Outcome::Failed(error));
-        self.waiting -= waiters.len();
-        self.told.extend(waiters);
+        let error = TaskError::new(TaskErrorKind::Cancelled, self.task_name(id));
+        self.finish(id, Outcome::Failed(error));
         self.drop_stale();
         Cancelled::Yes
     }
 
-    /// Kills the worker that runs this completion's call. `false` if the call is done by now.
+    /// Kills the worker that runs this call. `false` if the call is done by now.
     ///
     /// The worker is frozen first, by taking back all that it has not begun, so that the next call
     /// does not die for this one.
-    pub(crate) fn kill_running(&mut self, slot: usize, seq: u32, completion: &Completion) -> bool {
-        self.take_back(slot, usize::MAX);
-        self.collect(slot);
-        let Some(member) = self
-            .member(slot)
-            .filter(|member| member.is_running(seq, completion))
-        else {
+    pub(crate) fn kill_running(&mut self, id: CallId) -> bool {
+        let Some((slot, _)) = self.holder(id) else {
             return false;
         };
-        member.kill(Sentence::OnRequest);
+        self.take_back(slot, usize::MAX);
+        self.collect(slot);
+        if !self.is_running(id) {
+            return false;
+        }
+        if let Some(member) = self.member(slot) {
+            member.kill(Sentence::OnRequest);
+        }
         true
     }
 
     /// Gives the memory of cancelled calls back once they are the greater part of the backlog.
     fn drop_stale(&mut self) {
         if self.stale > 64 && self.stale > self.backlog.len() / 2 {
-            self.backlog.retain(|call| !call.completion.is_done());
+            let calls = &mut self.calls;
+            self.backlog.retain(|&id| {
+                let done = calls.get(id).is_done();
+                if done {
+                    calls.release(id);
+                }
+                !done
+            });
             self.stale = 0;
         }
     }
 
     /// Fails every call that has not begun.
-    pub(crate) fn fail_queued(&mut self, error: impl Fn(&Call) -> TaskError) {
+    pub(crate) fn fail_queued(&mut self, error: impl Fn(&'static str) -> TaskError) {
         for slot in 0..self.members.len() {
             self.collect(slot);
             self.take_back(slot, usize::MAX);
         }
-        for call in std::mem::take(&mut self.backlog) {
-            if !call.completion.is_done() {
-                self.fill(&call, Outcome::Failed(error(&call)));
+        for id in std::mem::take(&mut self.backlog) {
+            if !self.calls.get(id).is_done() {
+                self.finish(id, Outcome::Failed(error(self.task_name(id))));
             }
+            self.calls.release(id);
         }
         self.stale = 0;
     }
 
     /// Cancels every call that has not begun.
     pub(crate) fn cancel_queued(&mut self) {
-        self.fail_queued(|call| TaskError::new(TaskErrorKind::Cancelled, call.task_name()));
+        self.fail_queued(|task| TaskError::new(TaskErrorKind::Cancelled, task));
     }
 
     /// Cancels what has not begun, kills what has: to be followed by the workers' end.
@@ -100,15 +108,15 @@ impl Scheduler {
     }
 
     /// Fails every call that lies in the ring of a worker, of which the process is told.
-    fn fail_placed(&mut self, error: impl Fn(&Call, Option<u32>) -> TaskError) {
+    fn fail_placed(&mut self, error: impl Fn(&'static str, Option<u32>) -> TaskError) {
         for slot in 0..self.members.len() {
             let Some(member) = self.member(slot) else {
                 continue;
             };
             let pid = member.told_pid();
             for placed in member.clear() {
-                let outcome = Outcome::Failed(error(&placed.call, pid));
-                self.fill(&placed.call, outcome);
+                let error = error(self.task_name(placed.id), pid);
+                self.finish(placed.id, Outcome::Failed(error));
             }
         }
     }
@@ -118,34 +126,35 @@ impl Scheduler {
         if matches!(self.gate, Gate::Broken(_)) {
             return;
         }
-        let error = |call: &Call| {
-            TaskError::new(TaskErrorKind::PoolBroken, call.task_name())
+        let error = |task| {
+            TaskError::new(TaskErrorKind::PoolBroken, task)
                 .caused_by(Arc::<Breakdown>::clone(&reason))
         };
         self.fail_queued(error);
-        self.fail_placed(|call, _| error(call));
+        self.fail_placed(|task, _| error(task));
         self.gate = Gate::Broken(reason);
     }
 
     /// Takes a worker out that has died: its answers count, what had not begun is dealt anew, and
     /// what had begun is given back, to be failed once it is known how the worker ended.
-    pub(crate) fn bury(&mut self, slot: usize) -> Option<(Member, Vec<Call>)> {
+    pub(crate) fn bury(&mut self, slot: usize) -> Option<(Member, Vec<CallId>)> {
         self.collect(slot);
         self.moved(slot);
         let mut member = self.members.get_mut(slot)?.take()?;
         let mut again = Vec::new();
         let mut begun = Vec::new();
-        for mut placed in member.clear() {
+        for placed in member.clear() {
             // Taken back, not just looked at: a worker that is given up on may live yet.
             if !member.revoke(&placed) {
-                begun.push(placed.call);
+                begun.push(placed.id);
                 continue;
             }
-            placed.call.suspicions += u8::from(begun.is_empty() && again.is_empty());
-            if placed.call.pinned || placed.call.suspicions > MAX_SUSPICIONS {
-                begun.push(placed.call);
+            let call = self.calls.get_mut(placed.id);
+            call.suspicions += u8::from(begun.is_empty() && again.is_empty());
+            if call.pinned || call.suspicions > MAX_SUSPICIONS {
+                begun.push(placed.id);
             } else {
-                again.push(placed.call);
+                again.push(placed.id);
             }
         }
         self.requeue(again);
@@ -153,6 +162,6 @@ impl Scheduler {
     }
 }
 
-fn killed(call: &Call, pid: Option<u32>) -> TaskError {
-    with_worker(TaskError::new(TaskErrorKind::Killed, call.task_name()), pid)
+fn killed(task: &'static str, pid: Option<u32>) -> TaskError {
+    with_worker(TaskError::new(TaskErrorKind::Killed, task), pid)
 }

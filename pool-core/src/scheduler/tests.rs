@@ -6,14 +6,14 @@ use std::os::fd::AsFd;
 use pool_worker::channel::MAX_BODY;
 
 use super::*;
-use crate::completion::Signal;
 use crate::member::fixture::{self, Worker};
 use crate::sys::{self, Readiness};
+use crate::waiter::Signal;
 use std::time::Duration;
 
 /// A call as the test knows it.
 struct Known {
-    completion: Arc<Completion>,
+    id: CallId,
     runs: u32,
     cancelled: bool,
     waiter: Option<Arc<Signal>>,
@@ -24,7 +24,7 @@ struct World {
     scheduler: Scheduler,
     workers: Vec<Option<Worker>>,
     calls: HashMap<u64, Known>,
-    remains: Vec<Call>,
+    remains: Vec<CallId>,
     next: u64,
     random: u64,
 }
@@ -63,17 +63,17 @@ impl World {
     }
 
     fn submit(&mut self) {
-        let id = self.next;
+        let number = self.next;
         self.next += 1;
-        let completion = Arc::default();
-        self.scheduler.submit(fixture::call(id, &completion));
         let known = Known {
-            completion,
+            id: self
+                .scheduler
+                .submit(fixture::task(), fixture::arguments(number)),
             runs: 0,
             cancelled: false,
             waiter: None,
         };
-        self.calls.insert(id, known);
+        self.calls.insert(number, known);
     }
 
     /// A random call that may not be done.
@@ -110,37 +110,30 @@ impl World {
     fn cancel(&mut self) {
         let Some(id) = self.any() else { return };
         let known = self.calls.get_mut(&id).unwrap();
-        if self.scheduler.cancel(&known.completion, "task") == Cancelled::Yes {
+        if self.scheduler.cancel(known.id) == Cancelled::Yes {
             assert_eq!(known.runs, 0, "a call that ran was cancelled");
             known.cancelled = true;
         }
     }
 
     fn kill(&mut self) {
-        let Some(id) = self.any() else { return };
-        let completion = &self.calls[&id].completion;
-        if let Cancelled::Running { slot, seq } = self.scheduler.cancel(completion, "task") {
-            let killed = self.scheduler.kill_running(slot, seq, completion);
-            assert!(
-                killed
-                    || completion.is_done()
-                    || self
-                        .remains
-                        .iter()
-                        .any(|call| Arc::ptr_eq(&call.completion, completion))
-            );
-        } else if completion.failure() == Some(TaskErrorKind::Cancelled) {
-            self.calls.get_mut(&id).unwrap().cancelled = true;
+        let Some(number) = self.any() else { return };
+        let id = self.calls[&number].id;
+        if self.scheduler.cancel(id) == Cancelled::Running {
+            let killed = self.scheduler.kill_running(id);
+            assert!(killed || self.scheduler.call(id).is_done() || self.remains.contains(&id));
+        } else if self.scheduler.call(id).failure() == Some(TaskErrorKind::Cancelled) {
+            self.calls.get_mut(&number).unwrap().cancelled = true;
         }
     }
 
     fn die(&mut self, slot: usize) {
         if self.workers[slot].take().is_some() {
             let (_, begun) = self.scheduler.bury(slot).expect("the worker is a member");
-            let ran = |call: &&Call| {
+            let ran = |id: &&CallId| {
                 self.calls
                     .values()
-                    .any(|known| known.runs > 0 && Arc::ptr_eq(&known.completion, &call.completion))
+                    .any(|known| known.runs > 0 && known.id == **id)
             };
             assert!(
                 begun.iter().filter(ran).count() <= 1,
@@ -151,9 +144,9 @@ impl World {
     }
 
     fn explain(&mut self) {
-        for call in std::mem::take(&mut self.remains) {
+        for id in std::mem::take(&mut self.remains) {
             let error = TaskError::new(TaskErrorKind::WorkerDied, "task");
-            self.scheduler.fill(&call, Outcome::Failed(error));
+            self.scheduler.finish(id, Outcome::Failed(error));
         }
     }
 
@@ -163,7 +156,7 @@ impl World {
         if known.waiter.is_none() {
             let signal = Arc::new(Signal::default());
             let waiter = Waiter::Thread(Arc::clone(&signal), 0);
-            if self.scheduler.wait(&known.completion, waiter).is_ok() {
+            if self.scheduler.wait(known.id, waiter).is_ok() {
                 known.waiter = Some(signal);
             }
         }
@@ -174,7 +167,7 @@ impl World {
         let known = self.calls.get_mut(&id).unwrap();
         if let Some(signal) = known.waiter.take() {
             let is_meant = |waiter: &Waiter| matches!(waiter, Waiter::Thread(other, _) if Arc::ptr_eq(other, &signal));
-            let _ = self.scheduler.forget(&known.completion, is_meant);
+            let _ = self.scheduler.forget(known.id, is_meant);
         }
     }
 
@@ -211,31 +204,32 @@ impl World {
             };
             signal.fire(number);
         }
-        let pending = |known: &&Known| !known.completion.is_done();
+        let scheduler = &self.scheduler;
+        let pending = |known: &&Known| !scheduler.call(known.id).is_done();
         let queued = self
             .calls
             .values()
             .filter(pending)
-            .filter(|known| known.completion.place() == Place::Unplaced);
-        assert_eq!(self.scheduler.queued(), queued.count(), "queued");
+            .filter(|known| scheduler.call(known.id).place == Place::Unplaced);
+        assert_eq!(scheduler.queued(), queued.count(), "queued");
         let outstanding = self.calls.values().filter(pending).count();
-        assert_eq!(self.scheduler.outstanding(), outstanding, "outstanding");
+        assert_eq!(scheduler.outstanding(), outstanding, "outstanding");
         let waiting = self
             .calls
             .values()
             .filter(pending)
             .filter(|known| known.waiter.is_some());
-        assert_eq!(self.scheduler.waiting, waiting.count(), "waiting");
-        for known in self
-            .calls
-            .values_mut()
-            .filter(|known| known.completion.is_done())
-        {
+        assert_eq!(scheduler.waiting, waiting.count(), "waiting");
+        self.calls.retain(|_, known| {
+            if !self.scheduler.call(known.id).is_done() {
+                return true;
+            }
             if let Some(signal) = known.waiter.take() {
                 assert_eq!(signal.take(), Some(0), "a waiter was not told");
             }
-        }
-        self.calls.retain(|_, known| !known.completion.is_done());
+            self.scheduler.release(known.id);
+            false
+        });
     }
 
     /// Lets all workers work until nothing is left.
@@ -276,6 +270,7 @@ fn every_call_ends_once_whatever_happens() {
         world.check();
         world.drain();
         assert_eq!(world.scheduler.waiting, 0);
+        assert_eq!(world.scheduler.calls.used(), 0, "a slot is lost");
     }
 }
 
@@ -313,11 +308,9 @@ fn fast(world: &mut World) {
     world.check();
 }
 
-fn submit(world: &mut World, id: u64, size: usize) -> Arc<Completion> {
-    let completion = Arc::default();
-    let call = fixture::sized_call(id, &completion, size);
-    world.scheduler.submit(call);
-    completion
+fn submit(world: &mut World, number: u64, size: usize) -> CallId {
+    let arguments = fixture::sized_arguments(number, size);
+    world.scheduler.submit(fixture::task(), arguments)
 }
 
 #[test]
@@ -328,16 +321,18 @@ fn a_ring_full_of_cancelled_calls_does_not_stop_the_next_one() {
     let _ = world.scheduler.turn();
     let mut worker = world.workers[0].take().unwrap();
     assert_eq!(worker.claim(), Some(1000));
-    let cancelled: Vec<_> = (0..4).map(|id| submit(&mut world, id, MAX_BODY)).collect();
+    let cancelled: Vec<_> = (0..4)
+        .map(|number| submit(&mut world, number, MAX_BODY))
+        .collect();
     let _ = world.scheduler.turn();
-    for completion in &cancelled {
-        assert_eq!(world.scheduler.cancel(completion, "task"), Cancelled::Yes);
+    for id in cancelled {
+        assert_eq!(world.scheduler.cancel(id), Cancelled::Yes);
     }
     let next = submit(&mut world, 2000, MAX_BODY);
     worker.answer();
     while world.scheduler.turn() {}
-    assert!(first.is_done());
-    assert_eq!(next.place(), Place::Unplaced);
+    assert!(world.scheduler.call(first).is_done());
+    assert_eq!(world.scheduler.call(next).place, Place::Unplaced);
     let control = &world.scheduler.member(0).unwrap().control;
     let rung = || {
         sys::poll([(control.as_fd(), Readiness::Read)], Some(Duration::ZERO))
@@ -404,11 +399,8 @@ fn a_call_that_is_answered_before_it_was_sent_ends_the_worker() {
 fn an_initializer_that_runs_at_the_end_is_told_of_it() {
     let mut scheduler = Scheduler::new(1, 0);
     let (mut member, _worker) = fixture::worker(0, false);
-    let completion = Arc::default();
-    let mut call = fixture::call(1, &completion);
-    call.pinned = true;
-    member.offer(0, call).unwrap();
+    let id = scheduler.place_first(0, &mut member, fixture::task(), fixture::arguments(1));
     scheduler.admit(0, member);
     assert_eq!(scheduler.dismiss().len(), 1);
-    assert_eq!(completion.failure(), Some(TaskErrorKind::Killed));
+    assert_eq!(scheduler.call(id).failure(), Some(TaskErrorKind::Killed));
 }

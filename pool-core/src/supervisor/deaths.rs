@@ -9,10 +9,10 @@ use pool_worker::channel::LastWords;
 use pool_worker::protocol::{LastWordsKind, PanicReport};
 
 use super::{RETRY_MOST, Remains, RestartLimit, Supervisor, Vacancy};
-use crate::call::Call;
-use crate::completion::{Outcome, Place};
+use crate::calls::{CallId, Outcome, Place};
 use crate::gate::Breakdown;
 use crate::member::{Member, Sentence};
+use crate::scheduler::Scheduler;
 use crate::task_error::{Ending, TaskError, TaskErrorKind};
 
 impl Supervisor {
@@ -76,11 +76,11 @@ impl Supervisor {
             return;
         };
         let words = member.last_words();
-        let in_a_task = begun.iter().any(|call| !call.pinned);
         let mut locked = self.pool.lock();
-        for call in &begun {
-            let error = death(call, &member, status, words.as_ref());
-            locked.fill(call, Outcome::Failed(error));
+        let in_a_task = begun.iter().any(|&id| !locked.call(id).pinned);
+        for id in begun {
+            let error = death(&locked, id, &member, status, words.as_ref());
+            locked.finish(id, Outcome::Failed(error));
         }
         drop(locked);
         // Where the status is not known, what is to blame is counted instead: the fork server's
@@ -115,13 +115,14 @@ impl Supervisor {
 
 /// What is to be said of a call that died with its worker.
 pub(super) fn death(
-    call: &Call,
+    scheduler: &Scheduler,
+    id: CallId,
     member: &Member,
     status: Option<i32>,
     words: Option<&LastWords>,
 ) -> TaskError {
     let new = |kind| {
-        let error = TaskError::new(kind, call.task_name());
+        let error = TaskError::new(kind, scheduler.task_name(id));
         let pid = member.told_pid();
         let error = pid.map_or(error.clone(), |pid| error.worker(pid));
         status.map_or(error.clone(), |status| error.status(status))
@@ -135,7 +136,9 @@ pub(super) fn death(
         }
         Sentence::Violation(_) | Sentence::None => {}
     }
-    let is_about_it = |words: &&LastWords| matches!(call.completion.place(), Place::Worker { seq, .. } if seq == words.seq);
+    let place = scheduler.call(id).place;
+    let is_about_it =
+        |words: &&LastWords| matches!(place, Place::Worker { seq, .. } if seq == words.seq);
     let Some(words) = words.filter(is_about_it) else {
         return new(TaskErrorKind::WorkerDied);
     };

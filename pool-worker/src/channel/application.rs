@@ -7,19 +7,24 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+mod receive;
+
+use super::doorbell::Doorbell;
 use super::ring::Ring;
-use super::segment::{Segment, futex_wait, futex_wake};
+use super::segment::{Segment, futex_wake};
 use super::{
-    BELL_FUTEX, BELL_NUMBER, FRAME_HEADER, FRAME_UNIT, MAX_BODY, MAX_LAST_WORDS, RING_SIZE,
-    body_len, events, frame_size, state,
+    BELL_FUTEX, BELL_NUMBER, FRAME_UNIT, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, body_len, events,
+    frame_size, state,
 };
 use crate::protocol::Status;
+use receive::Partial;
 
 /// Bytes of a call's arguments or of its answer; small ones need no memory of their own.
 pub type Bytes = SmallVec<[u8; 32]>;
 
-/// The most memory that is set aside for an answer before its bytes have arrived.
-const MAX_RESERVE: usize = 1 << 30;
+/// How many bytes of calls are placed in the ring before the worker is told: each time, the word
+/// that tells it moves between the cores.
+const PUBLISHED_AT_ONCE: u64 = 16 * FRAME_UNIT as u64;
 
 /// Where a call's frame lies in the ring of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,19 +67,21 @@ pub struct LastWords {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation(pub &'static str);
 
-/// An answer of which a part has arrived.
-struct Partial {
-    answer: Answer,
-    total: u64,
-}
-
 /// The application's end of a channel: sends calls, receives answers.
 pub struct ApplicationEnd {
     segment: Arc<Segment>,
     calls: Ring,
     head: u64,
+    /// What the worker was told of `head`.
+    published: u64,
+    /// What the worker told last of what it let go of, when that was looked at.
+    released: u64,
     answers: Ring,
     tail: u64,
+    /// What the worker was told of `tail`.
+    given_back: u64,
+    /// Up to where there are answers, when that was looked at.
+    seen: u64,
     partial: Option<Partial>,
     bell_number: u32,
 }
@@ -87,7 +94,11 @@ impl ApplicationEnd {
             answers: segment.answers(),
             segment: Arc::new(segment),
             head: 0,
+            published: 0,
+            released: 0,
             tail: 0,
+            given_back: 0,
+            seen: 0,
             partial: None,
             bell_number: 0,
         }
@@ -103,11 +114,12 @@ impl ApplicationEnd {
 
     /// Places a call in the ring, or as much of it as there is room for.
     ///
-    /// The worker may find it at once; [`wake`](Self::wake) wakes it if it sleeps. After
+    /// The worker finds it, and is woken if it sleeps, after [`wake`](Self::wake) at the latest. After
     /// [`Offer::Begun`] nothing else may be offered until the rest was sent or the call revoked.
+    #[inline]
     pub fn offer(&mut self, task: u32, seq: u32, arguments: &[u8]) -> Offer {
         let here = arguments.len().min(MAX_BODY);
-        if frame_size(here) > self.room() {
+        if !self.has_room(frame_size(here)) {
             return Offer::Full;
         }
         let ticket = Ticket(self.head);
@@ -131,7 +143,7 @@ impl ApplicationEnd {
         let mut sent = 0;
         while sent < rest.len() {
             let piece = &rest[sent..rest.len().min(sent + MAX_BODY)];
-            if frame_size(piece.len()) > self.room() {
+            if !self.has_room(frame_size(piece.len())) {
                 break;
             }
             self.push(state::CONTINUED, 0, seq, 0, piece);
@@ -140,6 +152,7 @@ impl ApplicationEnd {
         sent
     }
 
+    #[inline]
     fn push(&mut self, first_word: u32, task: u32, seq: u32, total: u64, body: &[u8]) {
         let at = self.head;
         self.calls.word(at, 0).store(first_word, Relaxed);
@@ -147,24 +160,39 @@ impl ApplicationEnd {
         self.calls.word(at, 2).store(task, Relaxed);
         self.calls.word(at, 3).store(seq, Relaxed);
         self.calls.total(at).store(total, Relaxed);
-        self.calls.write(at + FRAME_HEADER as u64, body);
+        self.calls.write_body(at, body);
         self.head += frame_size(body.len());
+        if self.head - self.published >= PUBLISHED_AT_ONCE {
+            self.publish();
+        }
+    }
+
+    /// Tells the worker of all calls in the ring.
+    fn publish(&mut self) {
+        self.published = self.head;
         self.segment.header().calls_head.0.store(self.head, Release);
     }
 
-    /// Bytes free in the ring of calls. A worker that lies about them hurts only its own calls.
-    fn room(&self) -> u64 {
-        (RING_SIZE as u64).saturating_sub(self.calls_left())
+    /// Whether so many bytes are free in the ring of calls. A worker that lies about them hurts only
+    /// its own calls.
+    #[inline]
+    fn has_room(&mut self, bytes: u64) -> bool {
+        let is_free =
+            |end: &Self| end.head.saturating_sub(end.released) + bytes <= RING_SIZE as u64;
+        is_free(self) || {
+            self.released = self.look_at_released();
+            is_free(self)
+        }
     }
 
-    fn released(&self) -> u64 {
+    fn look_at_released(&self) -> u64 {
         self.segment.header().calls_tail.0.load(Acquire)
     }
 
     /// Takes a call back. `true` means that it will never begin here.
     #[must_use]
     pub fn revoke(&self, ticket: Ticket) -> bool {
-        ticket.0 >= self.released()
+        ticket.0 >= self.look_at_released()
             && self
                 .calls
                 .word(ticket.0, 0)
@@ -173,12 +201,19 @@ impl ApplicationEnd {
     }
 
     /// Whether the worker has begun this call.
-    pub fn has_begun(&self, ticket: Ticket) -> bool {
-        ticket.0 < self.released() || self.calls.word(ticket.0, 0).load(Acquire) == state::CLAIMED
+    #[inline]
+    pub fn has_begun(&mut self, ticket: Ticket) -> bool {
+        ticket.0 < self.released || {
+            self.released = self.look_at_released();
+            ticket.0 < self.released || self.calls.word(ticket.0, 0).load(Acquire) == state::CLAIMED
+        }
     }
 
     /// Wakes the worker if it sleeps. To be called after calls were placed or answers taken.
-    pub fn wake(&self) {
+    pub fn wake(&mut self) {
+        if self.published != self.head {
+            self.publish();
+        }
         fence(SeqCst);
         let doze = &self.segment.header().doze.0;
         if doze.load(Relaxed) != 0 && doze.swap(0, AcqRel) != 0 {
@@ -189,74 +224,6 @@ impl ApplicationEnd {
     /// Whether the worker has not said that it sleeps.
     pub fn is_awake(&self) -> bool {
         self.segment.header().doze.0.load(Relaxed) == 0
-    }
-
-    /// Takes the next whole answer out of the ring, if there is one. Looks only at what is there
-    /// when it is called: a worker that goes on sending does not keep the caller here.
-    pub fn receive(&mut self) -> Result<Option<Answer>, Violation> {
-        let head = self.segment.header().answers_head.0.load(Acquire);
-        loop {
-            if head == self.tail {
-                return Ok(None);
-            }
-            let available = head.wrapping_sub(self.tail);
-            if available > RING_SIZE as u64 || !available.is_multiple_of(FRAME_UNIT as u64) {
-                return Err(Violation("the ring of answers has an impossible position"));
-            }
-            if let Some(answer) = self.take_frame(available)? {
-                return Ok(Some(answer));
-            }
-        }
-    }
-
-    /// Takes the frame at `tail`; `Some` if it completes an answer.
-    fn take_frame(&mut self, available: u64) -> Result<Option<Answer>, Violation> {
-        let at = self.tail;
-        let status = self.answers.word(at, 0).load(Relaxed);
-        let len = self.answers.word(at, 1).load(Relaxed) as usize;
-        let seq = self.answers.word(at, 2).load(Relaxed);
-        let total = self.answers.total(at).load(Relaxed);
-        if len > MAX_BODY || frame_size(len) > available {
-            return Err(Violation("a frame is longer than what was sent"));
-        }
-        let mut partial = match self.partial.take() {
-            Some(partial) => {
-                if partial.answer.seq != seq
-                    || partial.total - (partial.answer.body.len() as u64) < len as u64
-                {
-                    return Err(Violation("a streamed answer continues wrongly"));
-                }
-                partial
-            }
-            None => Partial {
-                answer: Answer {
-                    seq,
-                    status: Status::from_raw(status)
-                        .ok_or(Violation("an answer has an unknown status"))?,
-                    body: reserve(total, len)?,
-                },
-                total,
-            },
-        };
-        let body = &mut partial.answer.body;
-        let start = body.len();
-        body.resize(start + len, 0);
-        self.answers
-            .read(at + FRAME_HEADER as u64, &mut body[start..]);
-        self.tail += frame_size(len);
-        self.segment
-            .header()
-            .answers_tail
-            .0
-            .store(self.tail, Release);
-        if partial.answer.body.len() as u64 == partial.total {
-            return Ok(Some(partial.answer));
-        }
-        if len == 0 {
-            return Err(Violation("a streamed answer makes no progress"));
-        }
-        self.partial = Some(partial);
-        Ok(None)
     }
 
     /// How many bytes were ever taken out of the ring of answers: moves with each frame.
@@ -293,7 +260,7 @@ impl ApplicationEnd {
         self.bell_number = self.bell_number.wrapping_add(BELL_NUMBER);
         let header = self.segment.header();
         // A worker that lies about what it took hears of it at the wrong time.
-        let low_water = u32::try_from(self.calls_left() / 2).unwrap_or(u32::MAX);
+        let low_water = u32::try_from(self.calls_left() / 4).unwrap_or(u32::MAX);
         header.bell.0.low_water.store(low_water, Relaxed);
         header.bell.0.word.store(self.bell_number | bell, Release);
         fence(SeqCst);
@@ -318,7 +285,7 @@ impl ApplicationEnd {
 
     /// Bytes of calls in the ring that the worker has not let go of.
     pub fn calls_left(&self) -> u64 {
-        self.head.saturating_sub(self.released())
+        self.head.saturating_sub(self.look_at_released())
     }
 
     /// Tells the worker for how many microseconds it may look for calls before it sleeps.
@@ -351,48 +318,5 @@ impl ApplicationEnd {
             kind,
             bytes,
         })
-    }
-}
-
-/// Memory for an answer of `total` bytes of which the first frame holds `len`.
-fn reserve(total: u64, len: usize) -> Result<Bytes, Violation> {
-    let total = usize::try_from(total).map_err(|_| Violation("an answer is larger than memory"))?;
-    if total < len {
-        return Err(Violation("an answer is longer than it says"));
-    }
-    let mut body = Bytes::new();
-    body.try_reserve_exact(total.min(MAX_RESERVE))
-        .map_err(|_| Violation("an answer is larger than memory"))?;
-    Ok(body)
-}
-
-/// What a thread needs in order to sleep until a worker rings.
-#[derive(Clone, Debug)]
-pub struct Doorbell {
-    segment: Arc<Segment>,
-    tail: u64,
-}
-
-impl Doorbell {
-    /// Whether answers came since this handle was made.
-    pub fn has_answers(&self) -> bool {
-        self.segment.header().answers_head.0.load(Acquire) != self.tail
-    }
-
-    /// How often the doorbell was rung; to be read before the bell is armed.
-    pub fn count(&self) -> u32 {
-        self.segment.header().doorbell.0.load(Acquire)
-    }
-
-    /// Sleeps until the doorbell was rung more often than `count`, at most for `timeout`.
-    pub fn sleep(&self, count: u32, timeout: Option<Duration>) {
-        futex_wait(&self.segment.header().doorbell.0, count, timeout);
-    }
-
-    /// Rings, in the worker's place.
-    pub fn ring(&self) {
-        let doorbell = &self.segment.header().doorbell.0;
-        doorbell.fetch_add(1, AcqRel);
-        futex_wake(doorbell);
     }
 }

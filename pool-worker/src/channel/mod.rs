@@ -50,13 +50,13 @@
 //! that closes all descriptors and opens a file would otherwise get our bytes into it.
 
 mod application;
+mod doorbell;
 mod ring;
 mod segment;
 mod worker;
 
-pub use application::{
-    Answer, ApplicationEnd, Bytes, Doorbell, LastWords, Offer, Ticket, Violation,
-};
+pub use application::{Answer, ApplicationEnd, Bytes, LastWords, Offer, Ticket, Violation};
+pub use doorbell::Doorbell;
 pub use segment::Segment;
 pub use worker::{Call, WorkerEnd};
 
@@ -76,8 +76,7 @@ pub const MAX_LAST_WORDS: usize = 2048 - 16;
 pub mod events {
     /// An answer was committed.
     pub const ANSWER: u32 = 1;
-    /// Half of the bytes of calls that lay in the ring when the bell was armed, or more, were taken
-    /// out of it.
+    /// Of the bytes of calls that lay in the ring when the bell was armed, a quarter is left or less.
     pub const LOW: u32 = 2;
     /// Half of the ring of answers is taken.
     pub const HALF_FULL: u32 = 4;

@@ -1,9 +1,16 @@
 //! Bytes in a ring: the only place that turns positions into addresses.
 
 use std::ptr::NonNull;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::{FRAME_UNIT, RING_SIZE};
+use super::{FRAME_HEADER, FRAME_UNIT, RING_SIZE};
+
+/// Bytes of a body that fit the first unit of a frame, behind the header. So short a body is one
+/// word, copied without a call.
+pub(super) const SHORT: usize = FRAME_UNIT - FRAME_HEADER;
+
+const _: () = assert!(SHORT == size_of::<u64>());
 
 /// One ring's memory, shared with another process that may write it at any time.
 ///
@@ -30,6 +37,7 @@ impl Ring {
         Self { base }
     }
 
+    #[inline]
     fn at(self, position: u64) -> NonNull<u8> {
         let offset = offset(position);
         // SAFETY: `offset` is below `RING_SIZE`, the size of the memory at `base`.
@@ -37,6 +45,7 @@ impl Ring {
     }
 
     /// The 4-byte word `index` of the frame header at `position`.
+    #[inline]
     pub(super) fn word(&self, position: u64, index: usize) -> &AtomicU32 {
         debug_assert!(position.is_multiple_of(FRAME_UNIT as u64) && index < 4);
         let word = self.at(position + 4 * index as u64).cast::<AtomicU32>();
@@ -46,6 +55,7 @@ impl Ring {
     }
 
     /// The total that the frame header at `position` tells, its bytes 16 to 24.
+    #[inline]
     pub(super) fn total(&self, position: u64) -> &AtomicU64 {
         debug_assert!(position.is_multiple_of(FRAME_UNIT as u64));
         let total = self.at(position + 16).cast::<AtomicU64>();
@@ -53,8 +63,37 @@ impl Ring {
         unsafe { total.as_ref() }
     }
 
+    /// The first bytes of the body of the frame at `position`, which no frame is too short for.
+    #[inline]
+    fn first_bytes(&self, position: u64) -> &AtomicU64 {
+        debug_assert!(position.is_multiple_of(FRAME_UNIT as u64));
+        let bytes = self.at(position + FRAME_HEADER as u64).cast::<AtomicU64>();
+        // SAFETY: as in `word`: a frame takes a whole `FRAME_UNIT`, which ends 8 bytes after the
+        // header.
+        unsafe { bytes.as_ref() }
+    }
+
+    /// Writes the body of the frame at `position`.
+    #[inline]
+    pub(super) fn write_body(self, position: u64, body: &[u8]) {
+        if body.len() <= SHORT {
+            let mut bytes = [0; SHORT];
+            bytes[..body.len()].copy_from_slice(body);
+            self.first_bytes(position)
+                .store(u64::from_ne_bytes(bytes), Relaxed);
+        } else {
+            self.write(position + FRAME_HEADER as u64, body);
+        }
+    }
+
+    /// The body of the frame at `position`, if it has so few bytes that they fit one word.
+    #[inline]
+    pub(super) fn short_body(self, position: u64, len: usize) -> Option<[u8; SHORT]> {
+        (len <= SHORT).then(|| self.first_bytes(position).load(Relaxed).to_ne_bytes())
+    }
+
     /// Copies `bytes` into the ring from `position` on.
-    pub(super) fn write(self, position: u64, bytes: &[u8]) {
+    fn write(self, position: u64, bytes: &[u8]) {
         debug_assert!(bytes.len() <= RING_SIZE);
         let (first, second) = bytes.split_at(bytes.len().min(Self::until_end(position)));
         // SAFETY: `first` ends at the ring's end at the latest; private memory never overlaps it.
@@ -100,6 +139,7 @@ impl Ring {
     clippy::cast_possible_truncation,
     reason = "the remainder is below RING_SIZE, a usize"
 )]
+#[inline]
 const fn offset(position: u64) -> usize {
     (position % RING_SIZE as u64) as usize
 }

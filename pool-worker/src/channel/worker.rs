@@ -37,8 +37,12 @@ pub struct WorkerEnd {
     control: OwnedFd,
     calls: Ring,
     tail: u64,
+    /// Up to where there are calls, when that was looked at.
+    calls_seen: u64,
     answers: Ring,
     head: u64,
+    /// What the application had taken, when that was looked at.
+    taken_seen: u64,
     last_bell: u32,
     batch: Batch,
 }
@@ -77,7 +81,9 @@ impl WorkerEnd {
             segment,
             control,
             tail: 0,
+            calls_seen: 0,
             head: 0,
+            taken_seen: 0,
             last_bell: 0,
             batch: Batch::default(),
         }
@@ -123,71 +129,108 @@ impl WorkerEnd {
     }
 
     /// Lets go of the frame at `tail`, after copying its body out if it is `wanted`.
+    #[inline]
     fn take_body(&mut self, arguments: &mut Vec<u8>, wanted: bool) {
         let at = self.tail;
         let len = (self.calls.word(at, 1).load(Relaxed) as usize).min(MAX_BODY);
         if wanted {
             let start = arguments.len();
-            arguments.resize(start + len, 0);
-            self.calls
-                .read(at + FRAME_HEADER as u64, &mut arguments[start..]);
+            if let Some(bytes) = self.calls.short_body(at, len) {
+                arguments.extend_from_slice(&bytes);
+                arguments.truncate(start + len);
+            } else {
+                arguments.resize(start + len, 0);
+                self.calls
+                    .read(at + FRAME_HEADER as u64, &mut arguments[start..]);
+            }
         }
         self.tail += frame_size(len);
         self.segment.header().calls_tail.0.store(self.tail, Release);
-        // The application writes the low-water mark, passes a full fence and looks at the tail.
-        fence(SeqCst);
-        let left = self.calls_left();
-        if left <= u64::from(self.segment.header().bell.0.low_water.load(Relaxed)) {
-            self.ring(events::LOW);
-        }
+        // Without a fence a bell that is armed at this moment may be missed: the answer to the call
+        // that begins now looks again, or the sleep before the rest of it comes.
+        self.ring_fenced(events::LOW);
     }
 
+    /// Whether the calls in the ring have fallen to the mark that the application set.
+    #[inline]
+    fn is_low(&self) -> bool {
+        let header = self.segment.header();
+        let low_water = u64::from(header.bell.0.low_water.load(Relaxed));
+        self.calls_seen - self.tail <= low_water && self.calls_left() <= low_water
+    }
+
+    #[inline]
     fn calls_left(&self) -> u64 {
         self.segment.header().calls_head.0.load(Acquire) - self.tail
     }
 
+    #[inline]
     fn await_frame(&mut self, before_sleep: &mut impl FnMut()) {
-        self.sleep_until(events::IDLE, before_sleep, |end| end.calls_left() > 0);
+        if self.calls_seen == self.tail {
+            let events = events::IDLE | events::LOW;
+            self.sleep_until(events, before_sleep, |end| end.calls_left() > 0);
+            self.calls_seen = self.tail + self.calls_left();
+        }
     }
 
     /// Commits the answer to the call of number `seq`.
+    #[inline]
     pub fn answer(&mut self, seq: u32, status: Status, body: &[u8]) {
         let mut rest = body;
         loop {
             let (piece, more) = rest.split_at(rest.len().min(MAX_BODY));
-            let size = frame_size(piece.len());
-            self.sleep_until(events::HALF_FULL, &mut || (), |end| end.room() >= size);
+            self.await_room(frame_size(piece.len()));
             let at = self.head;
             self.answers.word(at, 0).store(status as u32, Relaxed);
             self.answers.word(at, 1).store(body_len(piece), Relaxed);
             self.answers.word(at, 2).store(seq, Relaxed);
             self.answers.total(at).store(body.len() as u64, Relaxed);
-            self.answers.write(at + FRAME_HEADER as u64, piece);
-            self.head += size;
-            self.segment
-                .header()
-                .answers_head
-                .0
-                .store(self.head, Release);
-            if self.room() < RING_SIZE as u64 / 2 {
-                self.ring(events::HALF_FULL);
-            }
+            self.answers.write_body(at, piece);
+            self.head += frame_size(piece.len());
+            // Publishes the frame and is the full fence before the look at the bell, in one: both
+            // are sequentially consistent.
+            let head = &self.segment.header().answers_head.0;
+            head.swap(self.head, SeqCst);
             rest = more;
             if rest.is_empty() {
                 break;
             }
+            self.ring_fenced(events::HALF_FULL | events::LOW);
         }
-        self.ring(events::ANSWER);
+        self.ring_fenced(events::ANSWER | events::HALF_FULL | events::LOW);
+    }
+
+    /// Returns once there is room for an answer's frame of `size` bytes.
+    #[inline]
+    fn await_room(&mut self, size: u64) {
+        if RING_SIZE as u64 - (self.head - self.taken_seen) < size {
+            self.sleep_until(events::HALF_FULL, &mut || (), |end| end.room() >= size);
+            self.taken_seen = self.taken();
+        }
+    }
+
+    /// Whether half of the ring of answers is taken.
+    #[inline]
+    fn is_half_full(&mut self) -> bool {
+        const HALF: u64 = RING_SIZE as u64 / 2;
+        self.head - self.taken_seen > HALF && {
+            self.taken_seen = self.taken();
+            self.head - self.taken_seen > HALF
+        }
     }
 
     fn room(&self) -> u64 {
-        RING_SIZE as u64 - (self.head - self.segment.header().answers_tail.0.load(Acquire))
+        RING_SIZE as u64 - (self.head - self.taken())
     }
 
-    /// Returns once `ready` holds; rings `event` before sleeping.
+    fn taken(&self) -> u64 {
+        self.segment.header().answers_tail.0.load(Acquire)
+    }
+
+    /// Returns once `ready` holds; rings for `events` before sleeping.
     fn sleep_until(
         &mut self,
-        event: u32,
+        events: u32,
         before_sleep: &mut impl FnMut(),
         ready: impl Fn(&Self) -> bool,
     ) {
@@ -200,7 +243,7 @@ impl WorkerEnd {
         }
         before_sleep();
         loop {
-            self.ring(event);
+            self.ring(events);
             let doze = &self.segment.header().doze.0;
             doze.store(1, Relaxed);
             fence(SeqCst);
@@ -240,14 +283,32 @@ impl WorkerEnd {
         false
     }
 
-    /// Rings the bell if the application wants to hear of `event` and was not rung already.
-    fn ring(&mut self, event: u32) {
+    /// Rings the bell if the application wants to hear of any of `events` and was not rung already.
+    /// Of those that hang on how full a ring is only what holds counts.
+    fn ring(&mut self, events: u32) {
         fence(SeqCst);
-        let header = self.segment.header();
-        let bell = header.bell.0.word.load(Acquire);
-        if bell & event == 0 || bell == self.last_bell {
-            return;
+        self.ring_fenced(events);
+    }
+
+    /// As [`ring`](Self::ring), after a full fence.
+    #[inline]
+    fn ring_fenced(&mut self, events: u32) {
+        let bell = self.segment.header().bell.0.word.load(SeqCst);
+        let wanted = bell & events;
+        if wanted != 0
+            && bell != self.last_bell
+            && (wanted & !(events::HALF_FULL | events::LOW) != 0
+                || (wanted & events::HALF_FULL != 0 && self.is_half_full())
+                || (wanted & events::LOW != 0 && self.is_low()))
+        {
+            self.ring_at(bell);
         }
+    }
+
+    /// Rings where the bell says.
+    #[cold]
+    fn ring_at(&mut self, bell: u32) {
+        let header = self.segment.header();
         self.last_bell = bell;
         if bell & BELL_FUTEX == 0 {
             // A full socket means that the application has been rung already, and a closed one that

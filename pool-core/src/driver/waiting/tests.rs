@@ -14,48 +14,62 @@ use crate::scheduler::Cancelled;
 const LONG: Duration = Duration::from_secs(10);
 
 /// A pool in which the only worker was dealt a call.
-fn busy() -> (Pool, fixture::Worker, Arc<Completion>) {
+fn busy() -> (Pool, fixture::Worker, CallId) {
     let pool = Pool::new(1).unwrap();
     let (member, worker) = fixture::worker(1, true);
-    let completion = Arc::default();
     let mut locked = pool.lock();
     locked.admit(0, member);
-    locked.submit(fixture::call(1, &completion));
+    let id = locked.submit(fixture::task(), fixture::arguments(1));
     locked.turn();
     drop(locked);
-    (pool, worker, completion)
+    (pool, worker, id)
 }
 
 /// What another thread does to a call between the moments at which a waiter has the lock.
-type Meanwhile = fn(&Pool, &mut fixture::Worker, &Completion);
+type Meanwhile = fn(&Pool, &mut fixture::Worker, CallId);
 
 #[test]
 fn a_thread_does_not_sleep_on_a_worker_that_its_call_has_left() {
-    let events: [(&str, Meanwhile); 3] = [
-        ("its answer was taken in", |pool, worker, completion| {
+    let events: [(&str, Meanwhile); 4] = [
+        ("it was answered", |_, worker, _| {
             worker.claim().unwrap();
             worker.answer();
-            assert!(pool.poll(completion));
         }),
-        ("it was cancelled", |pool, _, completion| {
-            assert_eq!(pool.lock().cancel(completion, "task"), Cancelled::Yes);
+        ("its answer was taken in", |pool, worker, id| {
+            worker.claim().unwrap();
+            worker.answer();
+            assert!(pool.poll(id));
+        }),
+        ("it was cancelled", |pool, _, id| {
+            assert_eq!(pool.lock().cancel(id), Cancelled::Yes);
         }),
         ("its worker died", |pool, _, _| {
             assert!(pool.lock().bury(0).is_some());
         }),
     ];
     for (what, meanwhile) in events {
-        let (pool, mut worker, completion) = busy();
-        let mut attended = attend(&mut pool.lock(), &completion).unwrap();
-        meanwhile(&pool, &mut worker, &completion);
-        if let Some(member) = attended.member(&mut pool.lock()) {
-            // This doorbell knows of no answer, as if it had been looked at before there was one.
-            member.leave();
-            attended.doorbell = member.attend().unwrap();
-        }
+        let (pool, mut worker, id) = busy();
+        meanwhile(&pool, &mut worker, id);
         let start = Instant::now();
-        pool.sleep_on_worker(&attended, &completion, Some(start + LONG));
+        pool.sleep_on_worker(pool.lock(), id, Some(start + LONG));
         assert!(start.elapsed() < LONG, "it slept although {what}");
+
+        let (pool, mut worker, id) = busy();
+        thread::scope(|scope| {
+            let sleeper =
+                scope.spawn(|| pool.sleep_on_worker(pool.lock(), id, Some(Instant::now() + LONG)));
+            while pool
+                .lock()
+                .holder(id)
+                .is_some_and(|(_, member)| !member.is_attended())
+            {
+                thread::yield_now();
+            }
+            let start = Instant::now();
+            meanwhile(&pool, &mut worker, id);
+            sleeper.join().unwrap();
+            assert!(start.elapsed() < LONG, "it slept on although {what}");
+        });
     }
 }
 
@@ -76,9 +90,9 @@ impl Drop for Needy {
 fn wakers_may_use_the_executor() {
     let (finished, seen) = mpsc::channel();
     thread::spawn(move || {
-        let (pool, _worker, completion) = busy();
+        let (pool, _worker, id) = busy();
         let pool = Arc::new(pool);
-        let mut future = pin!(fixture::future(&pool, completion));
+        let mut future = pin!(fixture::future(&pool, id));
         for _ in 0..3 {
             let waker = Waker::from(Arc::new(Needy(Arc::clone(&pool))));
             let mut context = Context::from_waker(&waker);

@@ -1,0 +1,75 @@
+//! What futures and handles hold of a call.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Pool;
+use crate::calls::{CallId, Outcome};
+
+/// A reference to a call of a pool, which keeps the call's slot.
+///
+/// It must not be dropped by whoever holds the pool's lock.
+pub(crate) struct CallRef {
+    pool: Arc<Pool>,
+    id: CallId,
+    released: bool,
+}
+
+impl CallRef {
+    /// Takes over a reference that was counted before.
+    pub(crate) fn new(pool: Arc<Pool>, id: CallId) -> Self {
+        Self {
+            pool,
+            id,
+            released: false,
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    pub(crate) fn id(&self) -> CallId {
+        self.id
+    }
+
+    /// Equal for references to one call, and for no others.
+    pub(crate) fn identity(&self) -> (*const Pool, CallId) {
+        (Arc::as_ptr(&self.pool), self.id)
+    }
+
+    /// Waits until the call is done; `false` if `deadline` came first.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
+        self.pool.wait(self.id, deadline).is_some()
+    }
+
+    /// Takes the outcome, if the call is done and nobody took it.
+    pub(crate) fn take(&self) -> Option<Outcome> {
+        self.pool.lock().take(self.id)
+    }
+
+    /// Waits for the outcome, and gives the reference up for it.
+    pub(crate) fn redeem(mut self) -> Option<Outcome> {
+        let mut locked = self.pool.wait(self.id, None)?;
+        let outcome = locked.take(self.id);
+        locked.release(self.id);
+        drop(locked);
+        self.released = true;
+        outcome
+    }
+}
+
+impl Clone for CallRef {
+    fn clone(&self) -> Self {
+        self.pool.lock().retain(self.id);
+        Self::new(Arc::clone(&self.pool), self.id)
+    }
+}
+
+impl Drop for CallRef {
+    fn drop(&mut self) {
+        if !self.released && !self.pool.is_copy() {
+            self.pool.lock().release(self.id);
+        }
+    }
+}

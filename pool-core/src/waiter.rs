@@ -1,0 +1,80 @@
+//! Those who wait for a call to be done.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+/// Somebody who waits for a call.
+pub(crate) enum Waiter {
+    /// A thread, which is told the number given here.
+    Thread(Arc<Signal>, usize),
+    /// A task of an async runtime.
+    Future(Waker),
+    /// A function that is run with the callbacks.
+    Callback(Box<dyn FnOnce() + Send>),
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Thread(..) => "Thread",
+            Self::Future(_) => "Future",
+            Self::Callback(_) => "Callback",
+        })
+    }
+}
+
+/// What a thread sleeps on until one of several calls is done.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    fired: Mutex<VecDeque<usize>>,
+    changed: Condvar,
+}
+
+impl Signal {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<usize>> {
+        self.fired.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the sleeper `number`.
+    pub(crate) fn fire(&self, number: usize) {
+        self.queue().push_back(number);
+        self.changed.notify_one();
+    }
+
+    /// The oldest number that was not taken yet.
+    pub(crate) fn take(&self) -> Option<usize> {
+        self.queue().pop_front()
+    }
+
+    /// All numbers that were not taken yet, oldest first.
+    pub(crate) fn take_all(&self) -> VecDeque<usize> {
+        std::mem::take(&mut *self.queue())
+    }
+
+    /// Sleeps until there is a number to take; `false` if `deadline` came first.
+    pub(crate) fn sleep(&self, deadline: Option<Instant>) -> bool {
+        let mut queue = self.queue();
+        while queue.is_empty() {
+            let Some(deadline) = deadline else {
+                queue = self
+                    .changed
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            queue = self
+                .changed
+                .wait_timeout(queue, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+}

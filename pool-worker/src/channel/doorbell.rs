@@ -1,0 +1,38 @@
+//! Sleeping until a worker rings.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::time::Duration;
+
+use super::segment::{Segment, futex_wait, futex_wake};
+
+/// What a thread needs in order to sleep until a worker rings.
+#[derive(Clone, Debug)]
+pub struct Doorbell {
+    pub(super) segment: Arc<Segment>,
+    pub(super) tail: u64,
+}
+
+impl Doorbell {
+    /// Whether answers came since this handle was made.
+    pub fn has_answers(&self) -> bool {
+        self.segment.header().answers_head.0.load(Acquire) != self.tail
+    }
+
+    /// How often the doorbell was rung; to be read before the bell is armed.
+    pub fn count(&self) -> u32 {
+        self.segment.header().doorbell.0.load(Acquire)
+    }
+
+    /// Sleeps until the doorbell was rung more often than `count`, at most for `timeout`.
+    pub fn sleep(&self, count: u32, timeout: Option<Duration>) {
+        futex_wait(&self.segment.header().doorbell.0, count, timeout);
+    }
+
+    /// Rings, in the worker's place.
+    pub fn ring(&self) {
+        let doorbell = &self.segment.header().doorbell.0;
+        doorbell.fetch_add(1, AcqRel);
+        futex_wake(doorbell);
+    }
+}
