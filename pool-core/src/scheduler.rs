@@ -312,22 +312,31 @@ impl Scheduler {
     pub(crate) fn settle(&mut self) -> bool {
         let hungry = self.queued() > 0;
         let urgent = self.waiting > 0 || !matches!(self.gate, Gate::Open);
+        let has_spare = |member: &Member| member.live() > 1;
+        let spare = self.members().filter(|member| has_spare(member)).count();
         let mut again = false;
         for member in self.members.iter_mut().flatten() {
-            again |= member.settle(wanted(member, hungry, urgent));
+            let others_spare = spare > usize::from(has_spare(member));
+            again |= member.settle(wanted(member, hungry, urgent, others_spare));
         }
         again
     }
 }
 
-/// The events that the executor has to hear of from this worker.
-fn wanted(member: &Member, hungry: bool, urgent: bool) -> u32 {
+/// The events that the executor has to hear of from this worker: `hungry` if calls wait to be dealt,
+/// `urgent` if somebody waits for an answer, and that it is idle if there is something for it to do.
+fn wanted(member: &Member, hungry: bool, urgent: bool, others_spare: bool) -> u32 {
     // An idle worker may have to get over calls that were taken back before there is room.
     if member.is_idle() && !hungry {
         return 0;
     }
     let answer = if urgent { events::ANSWER } else { 0 };
-    events::IDLE | answer | member.flow(hungry)
+    let idle = if hungry || urgent || others_spare {
+        events::IDLE
+    } else {
+        0
+    };
+    idle | answer | member.flow(hungry)
 }
 
 fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {

@@ -129,8 +129,15 @@ impl Supervisor {
     pub(crate) fn run(mut self) {
         let _end = End(Arc::clone(&self.pool));
         let mut events = Vec::new();
+        let mut rung = Vec::new();
         loop {
+            // As much as can be is done under one lock: other threads want it meanwhile.
             let mut locked = self.pool.lock();
+            for number in rung.drain(..) {
+                if !heard(&mut locked, number, &self.epoll) {
+                    self.silent.push((number, Instant::now()));
+                }
+            }
             let more = locked.look();
             if locked.is_over() {
                 break;
@@ -146,7 +153,13 @@ impl Supervisor {
                 break;
             }
             for token in events.drain(..) {
-                self.handle(token);
+                match token {
+                    POKE => {}
+                    REPORTS => self.take_reports(),
+                    SERVER_GONE => self.server_gone(),
+                    worker if worker % 2 == 0 => rung.push(worker / 2),
+                    worker => self.worker_gone(worker / 2),
+                }
             }
             self.end_silent();
             self.check_server();
@@ -177,29 +190,6 @@ impl Supervisor {
             .into_iter()
             .flatten()
             .min()
-    }
-
-    fn handle(&mut self, token: u64) {
-        match token {
-            POKE => {}
-            REPORTS => self.take_reports(),
-            SERVER_GONE => self.server_gone(),
-            worker if worker % 2 == 0 => self.bell(worker / 2),
-            worker => self.worker_gone(worker / 2),
-        }
-    }
-
-    /// A worker rang: what it brought is taken in by the next turn.
-    fn bell(&mut self, number: u64) {
-        let mut locked = self.pool.lock();
-        if let Some((_, member)) = locked.find(number) {
-            if sys::drain_bells(member.control.as_fd()) {
-                member.rang();
-            } else {
-                let _ = self.epoll.remove(member.control.as_fd());
-                self.silent.push((number, Instant::now()));
-            }
-        }
     }
 
     /// Kills workers that closed their control socket and did not die of themselves: they cannot
@@ -277,6 +267,21 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// Takes note that a worker rang: what it brought is taken in by the next turn. `false` if it has
+/// closed its end of the control socket, which then is not looked at any more.
+fn heard(locked: &mut Locked<'_>, number: u64, epoll: &Epoll) -> bool {
+    let Some((_, member)) = locked.find(number) else {
+        return true;
+    };
+    let open = sys::take_bell(member.control.as_fd());
+    if open {
+        member.rang();
+    } else {
+        let _ = epoll.remove(member.control.as_fd());
+    }
+    open
 }
 
 /// Tells everybody that the supervising thread is at its end, however it came to that.

@@ -45,20 +45,13 @@ pub(crate) fn open_files() -> io::Result<OpenFiles> {
     })
 }
 
-/// The most bells that are taken out of a socket at a time.
-const MAX_BELLS: usize = 64;
-
-/// Takes the bells of a worker out of its control socket; `false` if it has closed its end.
-pub(crate) fn drain_bells(control: BorrowedFd<'_>) -> bool {
-    let mut bell = [0; 8];
-    for _ in 0..MAX_BELLS {
-        match receive_bytes(control, &mut bell) {
-            Ok(0) => return false,
-            Ok(_) => {}
-            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
-        }
+/// Takes one bell of a worker out of its control socket; `false` if it has closed its end. If there
+/// are more, the event loop tells of them.
+pub(crate) fn take_bell(control: BorrowedFd<'_>) -> bool {
+    match receive_bytes(control, &mut [0; 8]) {
+        Ok(length) => length > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
-    true
 }
 
 /// The size of each stack for a process that borrows the application's memory, in units of 16

@@ -91,6 +91,9 @@ impl Supervisor {
 
     /// Asks for workers for the slots that have none.
     pub(super) fn fill_vacancies(&mut self) {
+        if self.vacancies.is_empty() {
+            return;
+        }
         if !matches!(self.pool.lock().gate(), Gate::Open | Gate::Closed) {
             return;
         }
