@@ -1,0 +1,181 @@
+//! Floors: what the machine itself takes for the least that a pool has to do.
+
+use std::hint;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::contest::{Contestant, Failure};
+use crate::job::Job;
+use crate::sys::{Forked, Mapping, SharedWord};
+use crate::work;
+
+/// Something that the machine does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Floor {
+    /// Two processes that wake each other by futexes.
+    Futex,
+    /// Two processes that look at a word without end, each on a core of its own.
+    Spin,
+    /// The task called in a loop, in this process.
+    Loop,
+    /// The bytes copied twice, into memory that was used before.
+    Memcpy,
+    /// As much new memory as a trip there and back must have, each page touched.
+    Pages,
+    /// A process forked, and waited for.
+    Fork,
+}
+
+impl Floor {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Futex,
+        Self::Spin,
+        Self::Loop,
+        Self::Memcpy,
+        Self::Pages,
+        Self::Fork,
+    ];
+}
+
+impl Contestant for Floor {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Futex => "futex",
+            Self::Spin => "spin",
+            Self::Loop => "loop",
+            Self::Memcpy => "memcpy",
+            Self::Pages => "pages",
+            Self::Fork => "fork",
+        }
+    }
+
+    fn is_floor(&self) -> bool {
+        true
+    }
+
+    fn measure(&mut self, job: &Job) -> Result<Option<Vec<f64>>, Failure> {
+        let numbers = match (self, job) {
+            (Self::Futex, Job::RoundTrip { pause, trips, .. }) => ping_pong(
+                *pause,
+                *trips,
+                SharedWord::wait_while,
+                SharedWord::set_and_wake,
+            )?,
+            (
+                Self::Spin,
+                Job::RoundTrip {
+                    pause: 0.0, trips, ..
+                },
+            ) => {
+                if thread::available_parallelism()?.get() < 2 {
+                    return Ok(None);
+                }
+                ping_pong(0.0, *trips, spin_while, set)?
+            }
+            (Self::Loop, Job::Map { tuned: false, .. } | Job::Submit { threads: 1, .. }) => {
+                vec![plain_loop()]
+            }
+            (Self::Memcpy, Job::Echo { bytes, seconds }) => copies(*bytes, *seconds),
+            (Self::Pages, Job::Echo { bytes, seconds }) if *bytes >= 1 << 20 => {
+                pages(*bytes, *seconds)?
+            }
+            (Self::Fork, Job::Start { times } | Job::Replace { times, .. }) => forks(*times)?,
+            _ => return Ok(None),
+        };
+        Ok(Some(numbers))
+    }
+}
+
+/// The times in which a word goes to another process and comes back.
+fn ping_pong(
+    pause: f64,
+    trips: usize,
+    wait_while: fn(&SharedWord, u32),
+    set: fn(&SharedWord, u32),
+) -> io::Result<Vec<f64>> {
+    let word = SharedWord::new()?;
+    let _child = Forked::new(|| {
+        for turn in (0..).step_by(2) {
+            wait_while(&word, turn);
+            set(&word, turn + 2);
+        }
+    })?;
+    let mut times = Vec::with_capacity(trips);
+    for turn in (0..).step_by(2).take(trips + 8) {
+        if pause > 0.0 {
+            thread::sleep(Duration::from_secs_f64(pause));
+        }
+        let taken = work::time(|| {
+            set(&word, turn + 1);
+            wait_while(&word, turn + 1);
+        });
+        times.push(taken.as_secs_f64());
+    }
+    // The first ones find the child not yet there.
+    Ok(times.split_off(8))
+}
+
+fn spin_while(word: &SharedWord, value: u32) {
+    while word.get().load(Ordering::Acquire) == value {
+        hint::spin_loop();
+    }
+}
+
+fn set(word: &SharedWord, value: u32) {
+    word.get().store(value, Ordering::Release);
+}
+
+/// Calls per second of a loop whose calls are kept apart.
+fn plain_loop() -> f64 {
+    const COUNT: u64 = 10_000_000;
+    let taken = work::time(|| {
+        for x in 0..COUNT {
+            hint::black_box(work::double(hint::black_box(x)));
+        }
+    });
+    work::per_second(COUNT, taken)
+}
+
+/// The times of `work`, for about so many seconds, but at least twice.
+fn repeated<E>(seconds: f64, mut work: impl FnMut() -> Result<(), E>) -> Result<Vec<f64>, E> {
+    let mut times = Vec::new();
+    let begin = Instant::now();
+    while times.len() < 2 || (times.len() < 1000 && begin.elapsed().as_secs_f64() < seconds) {
+        let start = Instant::now();
+        work()?;
+        times.push(start.elapsed().as_secs_f64());
+    }
+    Ok(times)
+}
+
+fn copies(size: usize, seconds: f64) -> Vec<f64> {
+    let mut here = vec![1; size];
+    let mut there = vec![2; size];
+    let Ok(times) = repeated(seconds, || {
+        hint::black_box(&mut there).copy_from_slice(hint::black_box(&here));
+        hint::black_box(&mut here).copy_from_slice(hint::black_box(&there));
+        Ok::<_, std::convert::Infallible>(())
+    });
+    times
+}
+
+fn pages(size: usize, seconds: f64) -> io::Result<Vec<f64>> {
+    repeated(seconds, || {
+        for _ in 0..2 {
+            Mapping::fresh(size)?.touch();
+        }
+        Ok(())
+    })
+}
+
+fn forks(times: usize) -> io::Result<Vec<f64>> {
+    (0..times)
+        .map(|_| {
+            let start = Instant::now();
+            Forked::new(|| ())?.wait();
+            Ok(start.elapsed().as_secs_f64())
+        })
+        .collect()
+}
