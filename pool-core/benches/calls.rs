@@ -12,7 +12,7 @@ use pool_core::{Executor, TaskFuture, task};
 static EXECUTOR: LazyLock<Executor> = LazyLock::new(new);
 
 const TINY: u64 = 200_000;
-const LONG: u64 = 1_000;
+const LONG: usize = 1_000;
 
 #[task]
 fn double(x: u64) -> u64 {
@@ -75,7 +75,7 @@ fn submit_tiny(bencher: Bencher) {
 /// Ideal are 100 us for each worker's share of the items.
 #[divan::bench(sample_size = 1, sample_count = 20)]
 fn map_of_100_us(bencher: Bencher) {
-    let times = [Duration::from_micros(100); LONG as usize];
+    let times = [Duration::from_micros(100); LONG];
     bencher.counter(ItemsCount::new(LONG)).bench(|| {
         for result in EXECUTOR.map_ref(compute, &times) {
             result.expect("an end");

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use crate::job::{Entry, Job};
+use crate::job::{Entry, Job, Unit};
 
 /// Whatever went wrong with a contestant.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
@@ -40,7 +40,7 @@ impl Value {
 /// One row of the table.
 pub(crate) struct Row {
     pub(crate) name: String,
-    pub(crate) unit: crate::job::Unit,
+    pub(crate) unit: Unit,
     pub(crate) values: Vec<Value>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn compete(
         .iter()
         .map(|(suffix, _)| Row {
             name: format!("{}{suffix}", entry.name),
-            unit: entry.unit,
+            unit: entry.job.unit(),
             values: Vec::new(),
         })
         .collect();

@@ -48,7 +48,23 @@ pub(crate) enum Job {
     PendingCalls { calls: u64 },
 }
 
-/// What the numbers of a job are.
+impl Job {
+    /// What its numbers are.
+    pub(crate) fn unit(&self) -> Unit {
+        match self {
+            Self::Map { .. } | Self::Submit { .. } => Unit::PerSecond,
+            Self::Tasks { .. } | Self::Mixed { .. } => Unit::Share,
+            Self::WorkerMemory | Self::PendingCalls { .. } => Unit::Bytes,
+            Self::RoundTrip { .. }
+            | Self::Echo { .. }
+            | Self::Start { .. }
+            | Self::Shutdown { .. }
+            | Self::Replace { .. } => Unit::Seconds,
+        }
+    }
+}
+
+/// What numbers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
@@ -73,26 +89,23 @@ impl Unit {
 
     /// `value` with a unit that suits its size.
     pub(crate) fn show(self, value: f64) -> String {
-        let (scales, digits_of): (&[(f64, &str)], f64) = match self {
-            Self::Seconds => (
-                &[(1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")],
-                value,
-            ),
-            Self::PerSecond => (&[(1e6, "M/s"), (1e3, "k/s"), (1.0, "/s")], value),
+        let scales: &[(f64, &str)] = match self {
+            Self::Seconds => &[(1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")],
+            Self::PerSecond => &[(1e6, "M/s"), (1e3, "k/s"), (1.0, "/s")],
             Self::Share => return format!("{:.1} %", value * 100.0),
-            Self::Bytes => (&[(1048576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")], value),
+            Self::Bytes => &[(1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")],
         };
         let (scale, unit) = scales
             .iter()
-            .find(|(scale, _)| digits_of >= *scale)
+            .find(|(scale, _)| value >= *scale)
             .unwrap_or(&scales[scales.len() - 1]);
-        let scaled = value / scale;
-        let decimals = if scaled < 10.0 {
+        let number = value / scale;
+        let decimals = if number < 10.0 {
             2
         } else {
-            usize::from(scaled < 100.0)
+            usize::from(number < 100.0)
         };
-        format!("{scaled:.decimals$} {unit}")
+        format!("{number:.decimals$} {unit}")
     }
 }
 
@@ -101,17 +114,15 @@ pub(crate) struct Entry {
     /// What its rows begin with.
     pub(crate) name: String,
     pub(crate) job: Job,
-    pub(crate) unit: Unit,
     /// The rows: what each adds to the name, and which quantile of a round's numbers it tells.
     pub(crate) readings: &'static [(&'static str, f64)],
 }
 
 impl Entry {
-    fn new(name: impl Into<String>, unit: Unit, job: Job) -> Self {
+    fn new(name: impl Into<String>, job: Job) -> Self {
         Self {
             name: name.into(),
             job,
-            unit,
             readings: &[("", 0.5)],
         }
     }
@@ -157,28 +168,12 @@ fn lives(extent: Extent) -> Vec<Entry> {
     let calls = extent.pick(1_000_000, 10_000);
     let replace = |told| Job::Replace { times, told };
     vec![
-        Entry::new(
-            "start to first result, 2 workers",
-            Unit::Seconds,
-            Job::Start { times },
-        ),
-        Entry::new("shutdown, idle", Unit::Seconds, Job::Shutdown { times }),
-        Entry::new(
-            "from a task's exit to the next result",
-            Unit::Seconds,
-            replace(false),
-        ),
-        Entry::new(
-            "from its error to the next result",
-            Unit::Seconds,
-            replace(true),
-        ),
-        Entry::new("memory of a worker", Unit::Bytes, Job::WorkerMemory),
-        Entry::new(
-            "memory of a pending call",
-            Unit::Bytes,
-            Job::PendingCalls { calls },
-        ),
+        Entry::new("start to first result, 2 workers", Job::Start { times }),
+        Entry::new("shutdown, idle", Job::Shutdown { times }),
+        Entry::new("from a task's exit to the next result", replace(false)),
+        Entry::new("from its error to the next result", replace(true)),
+        Entry::new("memory of a worker", Job::WorkerMemory),
+        Entry::new("memory of a pending call", Job::PendingCalls { calls }),
     ]
 }
 
@@ -196,7 +191,7 @@ fn round_trips(extent: Extent) -> Vec<Entry> {
     [("round trip, warm", warm), ("round trip, parked", parked)]
         .map(|(name, job)| Entry {
             readings: SPREAD,
-            ..Entry::new(name, Unit::Seconds, job)
+            ..Entry::new(name, job)
         })
         .into()
 }
@@ -215,14 +210,10 @@ fn throughput(extent: Extent) -> Vec<Entry> {
         most: submitted / threads as u64,
     };
     vec![
-        Entry::new("tiny tasks, map", Unit::PerSecond, map(false)),
-        Entry::new(
-            "tiny tasks, map, chunks tuned by hand",
-            Unit::PerSecond,
-            map(true),
-        ),
-        Entry::new("tiny tasks, submit, 1 thread", Unit::PerSecond, submit(1)),
-        Entry::new("tiny tasks, submit, 4 threads", Unit::PerSecond, submit(4)),
+        Entry::new("tiny tasks, map", map(false)),
+        Entry::new("tiny tasks, map, chunks tuned by hand", map(true)),
+        Entry::new("tiny tasks, submit, 1 thread", submit(1)),
+        Entry::new("tiny tasks, submit, 4 threads", submit(4)),
     ]
 }
 
@@ -231,7 +222,7 @@ fn balance(extent: Extent) -> Vec<Entry> {
     let mut entries: Vec<_> = [("1 us", 1.0), ("100 us", 100.0), ("10 ms", 10_000.0)]
         .map(|(length, micros)| {
             let name = format!("tasks of {length}, share of ideal");
-            Entry::new(name, Unit::Share, Job::Tasks { micros, seconds })
+            Entry::new(name, Job::Tasks { micros, seconds })
         })
         .into();
     // Evenly spread over the magnitudes from 10 us to 20 ms, in an order that looks like chance.
@@ -241,7 +232,7 @@ fn balance(extent: Extent) -> Vec<Entry> {
         micros: mixed.collect(),
     };
     let name = "tasks of 10 us to 20 ms, share of ideal";
-    entries.push(Entry::new(name, Unit::Share, job));
+    entries.push(Entry::new(name, job));
     entries
 }
 
@@ -264,7 +255,6 @@ fn payloads(extent: Extent) -> Vec<Entry> {
             let seconds = extent.pick(0.1, 0.01);
             Entry::new(
                 format!("{size} there and back"),
-                Unit::Seconds,
                 Job::Echo { bytes, seconds },
             )
         })

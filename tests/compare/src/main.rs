@@ -116,20 +116,19 @@ fn measure(contestants: &mut [Box<dyn Contestant>], options: &Options) -> Vec<Ro
     let rounds = options.extent.pick(5, 1);
     let allowance = options
         .extent
-        .pick(Duration::from_secs(4), Duration::from_millis(500));
+        .pick(Duration::from_secs(3), Duration::from_millis(500));
     let begin = Instant::now();
     let entries = job::entries(options.extent);
     let chosen = entries
         .iter()
         .filter(|entry| entry.name.contains(&options.only));
-    let rows = chosen
+    chosen
         .flat_map(|entry| {
             let rows = contest::compete(contestants, entry, rounds, allowance);
             eprintln!("{:6.1} s  {}", begin.elapsed().as_secs_f64(), entry.name);
             rows
         })
-        .collect();
-    rows
+        .collect()
 }
 
 /// What `Rust::measure` asks of a process that has done nothing else.

@@ -82,7 +82,7 @@ impl Pool for Executor {
     fn pending(calls: u64) -> Result<Option<f64>, Failure> {
         let executor = Executor::builder().workers(1).build()?;
         Pool::map(&executor, 1000)?;
-        let _busy = Executor::submit(&executor, sleep, Duration::from_secs(60));
+        let _busy = Executor::submit(&executor, sleep, Duration::from_mins(1));
         let before = rust::resident()?;
         let futures: Vec<_> = (0..calls)
             .map(|x| Executor::submit(&executor, double, x))

@@ -1,4 +1,4 @@
-//! CPython's pools, in a process of Python's that is told each job by a line of JSON.
+//! Python's pools, in a process of Python's that is told each job by a line of JSON.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -13,12 +13,8 @@ pub(crate) const OURS: &str = "pool-core";
 /// A table in Markdown, its columns aligned: a row for each row, a column for each of `names`, and
 /// one for the floors. Behind a value stands how many times as good ours is.
 pub(crate) fn table(rows: &[Row], names: &[&str]) -> String {
-    let mut lines = vec![Vec::from_iter(
-        [""].iter()
-            .chain(names)
-            .chain(&["floors"])
-            .map(ToString::to_string),
-    )];
+    let head = [&[""], names, &["floors"]].concat();
+    let mut lines: Vec<Vec<String>> = vec![head.iter().map(ToString::to_string).collect()];
     for row in rows.iter().filter(|row| !row.values.is_empty()) {
         let mut cells = vec![row.name.clone()];
         cells.extend(names.iter().map(|name| cell(row, name)));

@@ -95,19 +95,12 @@ impl<P: Pool> Contestant for Rust<P> {
                 let length = work::steps(*micros);
                 let lengths = |count| vec![length; usize::try_from(count).unwrap_or(usize::MAX)];
                 let run = |count| pool.burn(&lengths(count));
-                let (count, taken) = work::at_full_speed(*seconds, 1_000_000, run)?;
-                let ideal = work::ideal(&lengths(count), self.workers);
-                Ok(Some(vec![share(ideal, taken)]))
+                let (count, _) = work::at_full_speed(*seconds, 1_000_000, run)?;
+                share_of_ideal(pool, &lengths(count), self.workers).map(Some)
             }
             Job::Mixed { micros } => {
                 let lengths: Vec<_> = micros.iter().map(|micros| work::steps(*micros)).collect();
-                let start = Instant::now();
-                pool.burn(&lengths)?;
-                let taken = start.elapsed();
-                Ok(Some(vec![share(
-                    work::ideal(&lengths, self.workers),
-                    taken,
-                )]))
+                share_of_ideal(pool, &lengths, self.workers).map(Some)
             }
             Job::Echo { bytes, seconds } => echo(pool, *bytes, *seconds),
             _ => Ok(None),
@@ -115,8 +108,13 @@ impl<P: Pool> Contestant for Rust<P> {
     }
 }
 
-fn share(ideal: Duration, taken: Duration) -> f64 {
-    ideal.as_secs_f64() / taken.as_secs_f64()
+fn share_of_ideal<P: Pool>(pool: &P, lengths: &[u64], workers: usize) -> Result<Vec<f64>, Failure> {
+    let before = work::ideal(lengths, workers);
+    let start = Instant::now();
+    pool.burn(lengths)?;
+    let taken = start.elapsed();
+    let ideal = before.min(work::ideal(lengths, workers));
+    Ok(vec![ideal.as_secs_f64() / taken.as_secs_f64()])
 }
 
 /// The times that `work` gives, over and over; `None` if it cannot do it.
