@@ -2,6 +2,7 @@
 
 use std::hint;
 use std::io;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,18 +25,21 @@ pub(crate) enum Floor {
     Memcpy,
     /// As much new memory as a trip there and back must have, each page touched.
     Pages,
-    /// A process forked, and waited for.
+    /// A process forked, and its end waited for.
     Fork,
+    /// This program started, and its end waited for.
+    Exec,
 }
 
 impl Floor {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Futex,
         Self::Spin,
         Self::Loop,
         Self::Memcpy,
         Self::Pages,
         Self::Fork,
+        Self::Exec,
     ];
 }
 
@@ -48,6 +52,7 @@ impl Contestant for Floor {
             Self::Memcpy => "memcpy",
             Self::Pages => "pages",
             Self::Fork => "fork",
+            Self::Exec => "exec",
         }
     }
 
@@ -81,7 +86,8 @@ impl Contestant for Floor {
             (Self::Pages, Job::Echo { bytes, seconds }) if *bytes >= 1 << 20 => {
                 pages(*bytes, *seconds)?
             }
-            (Self::Fork, Job::Start { times } | Job::Replace { times, .. }) => forks(*times)?,
+            (Self::Fork, Job::Replace { times, .. }) => processes(*times, fork)?,
+            (Self::Exec, Job::Start { times }) => processes(*times, exec)?,
             _ => return Ok(None),
         };
         Ok(Some(numbers))
@@ -170,12 +176,23 @@ fn pages(size: usize, seconds: f64) -> io::Result<Vec<f64>> {
     })
 }
 
-fn forks(times: usize) -> io::Result<Vec<f64>> {
+/// The times of so many processes.
+fn processes(times: usize, process: fn() -> io::Result<()>) -> io::Result<Vec<f64>> {
     (0..times)
         .map(|_| {
             let start = Instant::now();
-            Forked::new(|| ())?.wait();
+            process()?;
             Ok(start.elapsed().as_secs_f64())
         })
         .collect()
+}
+
+fn fork() -> io::Result<()> {
+    Forked::new(|| ())?.wait();
+    Ok(())
+}
+
+fn exec() -> io::Result<()> {
+    Command::new("/proc/self/exe").arg("--nothing").status()?;
+    Ok(())
 }

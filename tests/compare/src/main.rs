@@ -59,6 +59,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Failure> {
+    if options.nothing {
+        return Ok(());
+    }
     if let Some((who, calls)) = &options.pending {
         return tell_pending(who, *calls);
     }

@@ -13,6 +13,8 @@ pub(crate) struct Options {
     pub(crate) svg: Option<PathBuf>,
     /// Write table and plot into the repository.
     pub(crate) write: bool,
+    /// End at once: what it takes to start a program.
+    pub(crate) nothing: bool,
     /// Tell what a pending call costs: the contestant, and how many.
     pub(crate) pending: Option<(String, u64)>,
 }
@@ -38,6 +40,7 @@ impl Options {
             json: None,
             svg: None,
             write: false,
+            nothing: false,
             pending: None,
         };
         while let Some(argument) = arguments.next() {
@@ -51,6 +54,7 @@ impl Options {
                 "--json" => options.json = Some(value()?.into()),
                 "--svg" => options.svg = Some(value()?.into()),
                 "--write" => options.write = true,
+                "--nothing" => options.nothing = true,
                 "--pending" => {
                     let (who, calls) = (value()?, value()?);
                     let calls = calls.parse().map_err(|error| format!("{calls}: {error}"))?;
