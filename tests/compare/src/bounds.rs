@@ -11,6 +11,7 @@ use crate::contest::{Contestant, Failure, quantile};
 use crate::floors::Floor;
 use crate::job::{Job, PAUSE, Unit};
 use crate::rust::Rust;
+use crate::sys::OneCore;
 
 /// How often both are measured at least: the best of each counts, as noise makes things slow, never
 /// fast.
@@ -32,9 +33,36 @@ struct Bound {
     what: &'static str,
     job: Job,
     against: Against,
+    /// Where neighbours cannot change who waits for whom.
+    on_one_core: bool,
 }
 
 impl Bound {
+    fn floor(what: &'static str, job: Job, floor: Floor, most: f64) -> Self {
+        Self {
+            what,
+            job,
+            against: Against::Floor(floor, most),
+            on_one_core: false,
+        }
+    }
+
+    fn fixed(what: &'static str, job: Job, number: f64) -> Self {
+        Self {
+            what,
+            job,
+            against: Against::Fixed(number),
+            on_one_core: false,
+        }
+    }
+
+    fn on_one_core(what: &'static str, job: Job, most: f64) -> Self {
+        Self {
+            on_one_core: true,
+            ..Self::floor(what, job, Floor::Futex, most)
+        }
+    }
+
     /// Tries until it holds, and says how that went. Whether it holds.
     fn check(&self, cores: usize) -> Result<bool, Failure> {
         let unit = self.job.unit();
@@ -44,6 +72,7 @@ impl Bound {
         };
         let mut best_of_other = Best::new(unit);
         let mut best_of_ours = Best::new(unit);
+        let _one_core = self.on_one_core.then(OneCore::new).transpose()?;
         let begin = Instant::now();
         let mut ratio = f64::INFINITY;
         let mut tries = 0;
@@ -102,11 +131,11 @@ fn undisturbed(contestant: &mut dyn Contestant, job: &Job) -> Result<f64, Failur
 
 /// All bounds that make sense on so many cores. Lives come first: see [`entries`](crate::job::entries).
 fn bounds(cores: usize) -> Vec<Bound> {
-    const SECONDS: f64 = 0.1;
+    const SECONDS: f64 = 0.05;
     let trip = |pause, trips| Job::RoundTrip {
         pause,
         trips,
-        seconds: 2.0 * SECONDS,
+        seconds: 4.0 * SECONDS,
     };
     let start = Job::Start { times: 9 };
     let replace = Job::Replace {
@@ -117,12 +146,12 @@ fn bounds(cores: usize) -> Vec<Bound> {
     let map = Job::Map {
         tuned: false,
         seconds: SECONDS,
-        most: 500_000,
+        most: 300_000,
     };
     let submit = Job::Submit {
         threads: 1,
         seconds: SECONDS,
-        most: 200_000,
+        most: 100_000,
     };
     let tasks = Job::Tasks {
         micros: 100.0,
@@ -132,37 +161,27 @@ fn bounds(cores: usize) -> Vec<Bound> {
         bytes,
         seconds: SECONDS,
     };
-    let floor = |what, job, floor, most| Bound {
-        what,
-        job,
-        against: Against::Floor(floor, most),
-    };
-    let fixed = |what, job, number| Bound {
-        what,
-        job,
-        against: Against::Fixed(number),
-    };
     let mut bounds = vec![
-        floor("start to first result", start, Floor::Exec, 3.3),
-        floor(
+        Bound::floor("start to first result", start, Floor::Exec, 3.3),
+        Bound::floor(
             "from a task's exit to the next result",
             replace,
             Floor::Fork,
             8.0,
         ),
-        fixed("memory of a worker", Job::WorkerMemory, 600.0 * 1024.0),
-        fixed("memory of a pending call", pending, 256.0),
-        floor("round trip, no pause", trip(0.0, 2_000), Floor::Futex, 3.0),
-        floor("round trip, parked", trip(PAUSE, 40), Floor::Futex, 8.0),
-        floor("map", map, Floor::Loop, 1200.0),
-        floor("submit", submit, Floor::Loop, 1600.0),
-        floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 10.0),
-        floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 3.5),
+        Bound::fixed("memory of a worker", Job::WorkerMemory, 600.0 * 1024.0),
+        Bound::fixed("memory of a pending call", pending, 256.0),
+        Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 2.4),
+        Bound::on_one_core("round trip, parked, one core", trip(PAUSE, 40), 5.5),
+        Bound::floor("map", map, Floor::Loop, 1200.0),
+        Bound::floor("submit", submit, Floor::Loop, 1600.0),
+        Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 10.0),
+        Bound::floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 3.2),
     ];
     if cores > 1 {
         bounds.extend([
-            floor("round trip, warm", trip(0.0, 5_000), Floor::Spin, 9.0),
-            fixed("tasks of 100 us, share of ideal", tasks, 0.8),
+            Bound::floor("round trip, warm", trip(0.0, 5_000), Floor::Spin, 9.0),
+            Bound::fixed("tasks of 100 us, share of ideal", tasks, 0.8),
         ]);
     }
     bounds

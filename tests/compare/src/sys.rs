@@ -1,6 +1,7 @@
-//! System calls of the floors: a word shared by two processes, futexes, forks, fresh pages.
+//! System calls: a word shared by two processes, futexes, forks, fresh pages, cores.
 
 use std::io;
+use std::mem;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -134,5 +135,49 @@ impl Drop for Forked {
             unsafe { libc::kill(self.0, libc::SIGKILL) };
             self.wait();
         }
+    }
+}
+
+/// Keeps this thread, and all threads and processes that it starts, on one core until dropped.
+pub(crate) struct OneCore {
+    before: libc::cpu_set_t,
+}
+
+impl OneCore {
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: a set of cores is plain numbers, and zeros are the empty one.
+        let mut before: libc::cpu_set_t = unsafe { mem::zeroed() };
+        let size = mem::size_of_val(&before);
+        // SAFETY: `before` is as large as the call is told.
+        if unsafe { libc::sched_getaffinity(0, size, &raw mut before) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        let cores = 0..libc::CPU_SETSIZE.unsigned_abs() as usize;
+        let first = cores
+            .into_iter()
+            // SAFETY: the number is below the size of the set.
+            .find(|core| unsafe { libc::CPU_ISSET(*core, &before) })
+            .ok_or(io::ErrorKind::NotFound)?;
+        // SAFETY: as above.
+        let mut one: libc::cpu_set_t = unsafe { mem::zeroed() };
+        // SAFETY: the number is below the size of the set.
+        unsafe { libc::CPU_SET(first, &mut one) };
+        set_cores(&one)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for OneCore {
+    fn drop(&mut self) {
+        // Cores can be taken away meanwhile; then this thread keeps its one.
+        let _ = set_cores(&self.before);
+    }
+}
+
+fn set_cores(cores: &libc::cpu_set_t) -> io::Result<()> {
+    // SAFETY: `cores` is as large as the call is told.
+    match unsafe { libc::sched_setaffinity(0, mem::size_of_val(cores), cores) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
