@@ -171,10 +171,10 @@ fn bounds(cores: usize) -> Vec<Bound> {
         ),
         Bound::fixed("memory of a worker", Job::WorkerMemory, 600.0 * 1024.0),
         Bound::fixed("memory of a pending call", pending, 256.0),
-        Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 2.4),
+        Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 2.6),
         Bound::on_one_core("round trip, parked, one core", trip(PAUSE, 40), 5.5),
-        Bound::floor("map", map, Floor::Loop, 1200.0),
-        Bound::floor("submit", submit, Floor::Loop, 1600.0),
+        Bound::floor("map", map, Floor::Loop, 800.0),
+        Bound::floor("submit", submit, Floor::Loop, 1500.0),
         Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 10.0),
         Bound::floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 3.2),
     ];
