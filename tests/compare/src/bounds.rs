@@ -18,7 +18,7 @@ use crate::sys::OneCore;
 const TRIES: usize = 3;
 
 /// How long a bound is tried before it counts as broken.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// What ours is held against.
 enum Against {
@@ -174,7 +174,7 @@ fn bounds(cores: usize) -> Vec<Bound> {
         Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 2.6),
         Bound::on_one_core("round trip, parked, one core", trip(PAUSE, 40), 5.5),
         Bound::floor("map", map, Floor::Loop, 800.0),
-        Bound::floor("submit", submit, Floor::Loop, 1500.0),
+        Bound::floor("submit", submit, Floor::Loop, 1300.0),
         Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 10.0),
         Bound::floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 3.2),
     ];
