@@ -180,7 +180,7 @@ fn bounds(cores: usize) -> Vec<Bound> {
     ];
     if cores > 1 {
         bounds.extend([
-            Bound::floor("round trip, warm", trip(0.0, 5_000), Floor::Spin, 9.0),
+            Bound::floor("round trip, warm", trip(0.0, 1_000), Floor::Spin, 9.0),
             Bound::fixed("tasks of 100 us, share of ideal", tasks, 0.8),
         ]);
     }
