@@ -1,19 +1,23 @@
 //! How an executor is set up.
 
+mod hooks;
+mod surroundings;
+
+use std::env;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use pool_worker::Task;
-use pool_worker::protocol::{Setup, StartMethod};
+use pool_worker::protocol::{Setup, StartMethod, Surroundings};
 use pool_worker::registry::registry;
 
 use crate::driver::Pool;
+use crate::environment::Changes;
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::fork_server::ForkServer;
-use crate::initializer::{InitOutput, Initializer};
-use crate::supervisor::{RestartLimit, Supervisor};
+use crate::hook::Hooks;
+use crate::supervisor::{Plan, RestartLimit, Supervisor};
 use crate::sys;
 
 /// The most workers that an executor may have.
@@ -37,13 +41,16 @@ const DESCRIPTORS_PER_WORKER: u64 = 2;
 pub struct ExecutorBuilder {
     workers: Option<usize>,
     start_method: StartMethod,
-    initializer: Option<Initializer>,
+    hooks: Hooks,
     restart_limit: Option<RestartLimit>,
+    environment: Changes,
+    surroundings: Surroundings,
 }
 
 impl ExecutorBuilder {
     /// How many workers; by default one for each core that this process may use, as
-    /// [`std::thread::available_parallelism`] tells. 0 is an error.
+    /// [`std::thread::available_parallelism`] tells, or for each of
+    /// [`cpu_affinity`](Self::cpu_affinity) if those are fewer. 0 is an error.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -52,39 +59,6 @@ impl ExecutorBuilder {
     /// How workers come to be; [`StartMethod::ForkServer`] by default.
     pub fn start_method(mut self, start_method: StartMethod) -> Self {
         self.start_method = start_method;
-        self
-    }
-
-    /// A task that runs once in each new worker, before any other, also in one that replaces a
-    /// worker that died. If it returns an `Err`, or panics, the executor is broken by that.
-    ///
-    /// ```
-    /// use pool_core::{Executor, task};
-    /// use std::sync::OnceLock;
-    ///
-    /// static GREETING: OnceLock<String> = OnceLock::new();
-    ///
-    /// #[task]
-    /// fn set_up(greeting: String) -> Result<(), String> {
-    ///     GREETING.set(greeting)
-    /// }
-    ///
-    /// #[task]
-    /// fn greet(name: String) -> Option<String> {
-    ///     Some(format!("{} {name}", GREETING.get()?))
-    /// }
-    ///
-    /// let executor = Executor::builder().workers(2).initializer(set_up, "hello".to_string()).build()?;
-    /// assert_eq!(executor.submit(greet, "world".to_string()).result()?.unwrap(), "hello world");
-    /// assert!(GREETING.get().is_none(), "workers have statics of their own");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[expect(clippy::needless_pass_by_value, reason = "as in `Executor::submit`")]
-    pub fn initializer<F: Task<S>, S>(mut self, task: F, args: F::Args) -> Self
-    where
-        F::Output: InitOutput,
-    {
-        self.initializer = Some(Initializer::new(task, &args));
         self
     }
 
@@ -99,7 +73,8 @@ impl ExecutorBuilder {
     /// Starts the executor: its fork server at once, its workers in the background.
     ///
     /// Environment, working directory, umask and limits of the workers are those that this process
-    /// has now.
+    /// has now, but for what was set otherwise here, and for the variables by which libraries are
+    /// told how many threads to start; see [`env`](Self::env).
     ///
     /// # Errors
     ///
@@ -107,34 +82,41 @@ impl ExecutorBuilder {
     /// open files is too low, or processes cannot be started from here;
     /// [`kind`](Error::kind) tells which.
     pub fn build(self) -> Result<Executor, Error> {
-        let workers = self.checked_workers()?;
+        let cores = self.cores()?;
+        let workers = self.checked_workers(cores)?;
         if let Err(duplicate) = registry().check() {
             return Err(Error::duplicate_task(duplicate));
         }
-        if let Some(initializer) = &self.initializer {
-            initializer.validate()?;
-        }
+        self.check_hooks()?;
+        self.check_surroundings()?;
         check_file_limit(workers)?;
-        let setup = Setup {
-            tasks: registry().names().iter().map(ToString::to_string).collect(),
-            start_method: self.start_method,
+        let mut plan = Plan {
+            setup: Setup {
+                tasks: registry().names().iter().map(ToString::to_string).collect(),
+                start_method: self.start_method,
+                surroundings: self.surroundings,
+            },
+            environment: self.environment.apply(workers, cores),
+            hooks: self.hooks,
+            restart_limit: self.restart_limit.unwrap_or(RestartLimit {
+                deaths: u32::try_from(8 + 2 * workers).unwrap_or(u32::MAX),
+                within: Duration::from_secs(10),
+            }),
         };
-        let server = ForkServer::launch(&setup)?;
+        let here = env::current_dir();
+        let directory = &mut plan.setup.surroundings.directory;
+        if let (Some(directory), Ok(here)) = (directory, &here) {
+            *directory = here.join(&directory).into();
+        }
+        let server = ForkServer::launch(&plan.setup, &plan.environment)?;
+        // A fork server that takes this one's place hours later works in the same directory.
+        let directory = &mut plan.setup.surroundings.directory;
+        *directory = directory.take().or(here.ok().map(Into::into));
         let pool = Pool::new(workers)
             .map_err(|error| Error::io("make the event of an executor", error))?;
         let pool = Arc::new(pool);
-        let restart_limit = self.restart_limit.unwrap_or(RestartLimit {
-            deaths: u32::try_from(8 + 2 * workers).unwrap_or(u32::MAX),
-            within: Duration::from_secs(10),
-        });
-        let supervisor = Supervisor::new(
-            Arc::clone(&pool),
-            setup,
-            server,
-            self.initializer,
-            restart_limit,
-        )
-        .map_err(|error| Error::io("watch the fork server", error))?;
+        let supervisor = Supervisor::new(Arc::clone(&pool), server, plan)
+            .map_err(|error| Error::io("watch the fork server", error))?;
         let thread = thread::Builder::new()
             .name("pool-supervisor".into())
             .spawn(move || supervisor.run())
@@ -142,20 +124,23 @@ impl ExecutorBuilder {
         Ok(Executor::start(pool, thread))
     }
 
-    fn checked_workers(&self) -> Result<usize, Error> {
-        let workers = match self.workers {
-            Some(workers) => workers,
-            None => thread::available_parallelism()
-                .map_err(|error| Error::io("tell the number of cores", error))?
-                .get(),
-        };
-        match workers {
+    /// How many cores there are for the workers.
+    fn cores(&self) -> Result<usize, Error> {
+        let cores = thread::available_parallelism()
+            .map_err(|error| Error::io("tell the number of cores", error))?
+            .get();
+        let allowed = self.surroundings.processors.as_ref().map(Vec::len);
+        Ok(allowed.map_or(cores, |allowed| allowed.clamp(1, cores)))
+    }
+
+    fn checked_workers(&self, cores: usize) -> Result<usize, Error> {
+        match self.workers.unwrap_or(cores) {
             0 => Err(Error::invalid_option(
                 "workers",
                 "0 workers could run nothing; ask for 1 or more",
             )),
-            1..=MAX_WORKERS => Ok(workers),
-            _ => Err(Error::invalid_option(
+            workers @ 1..=MAX_WORKERS => Ok(workers),
+            workers => Err(Error::invalid_option(
                 "workers",
                 format!("{workers} are more than {MAX_WORKERS}, the most there can be"),
             )),

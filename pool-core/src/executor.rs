@@ -187,7 +187,9 @@ impl Executor {
         self.pool.lock().slots()
     }
 
-    /// The processes of the workers, as they are now. Waits for those that are being started.
+    /// The processes of the workers, as they are now. Waits for those that are being started, at
+    /// most for 2 seconds; behind a [`preload`](crate::ExecutorBuilder::preload) that takes longer
+    /// there are none yet.
     pub fn worker_pids(&self) -> Vec<u32> {
         let deadline = Instant::now() + START_WITHIN;
         let mut locked = self.pool.lock();

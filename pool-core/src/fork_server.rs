@@ -1,11 +1,12 @@
 //! The application's side of its fork server: how one comes to be, is asked, and ends.
 
+use crate::environment::Variables;
 use crate::error::Error;
 use crate::sys::{self, Detached, DetachedFork, Readiness};
 use pool_worker::entry::{self, Role};
 use pool_worker::fork_server::{ServerStart, serve};
 use pool_worker::protocol::{Report, Request, Setup, StartMethod};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,10 @@ const READY_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a fork server may take to kill and reap its workers before it is killed itself.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long whoever adopted a fork server may take to reap it, and how often that is looked at.
+const REAPED_WITHIN: Duration = Duration::from_millis(100);
+const REAPED_LOOKED_AT_EVERY: Duration = Duration::from_millis(1);
 
 /// The most bytes of a report.
 const MAX_REPORT: usize = 16 * 1024;
@@ -32,15 +37,21 @@ pub(crate) struct ForkServer {
 }
 
 impl ForkServer {
-    /// Starts a fork server, and waits until it is ready.
-    pub(crate) fn launch(setup: &Setup) -> Result<Self, Error> {
+    /// Starts a fork server with this environment, and waits until it is ready.
+    pub(crate) fn launch(setup: &Setup, environment: &Variables) -> Result<Self, Error> {
         let deadline = Instant::now() + READY_WITHIN;
         let (ours, start) =
             prepare(setup).map_err(|error| Error::io("prepare a fork server", error))?;
+        if setup.start_method == StartMethod::Fork {
+            // What this process has yet to print would be printed by each of its copies. If it
+            // cannot be printed now, it is for whoever prints next to see.
+            let _ = io::stdout().flush();
+        }
         let (process, socket) = match setup.start_method {
             StartMethod::Fork => match sys::fork_detached() {
                 Ok(DetachedFork::Server) => {
                     drop(ours);
+                    sys::replace_environment(environment);
                     serve(start)
                 }
                 Ok(DetachedFork::Application(process)) => (process, ours),
@@ -51,7 +62,7 @@ impl ForkServer {
                 }
                 Err(error) => return Err(Error::io("fork a fork server", error)),
             },
-            _ => (execute(&start)?, ours),
+            _ => (execute(&start, environment)?, ours),
         };
         drop(start);
         let server = Self {
@@ -89,7 +100,25 @@ impl ForkServer {
         rings: BorrowedFd<'_>,
         control: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        let request = rmp_serde::to_vec(&Request::Fork { worker }).map_err(io::Error::other)?;
+        self.request(Request::Fork { worker }, rings, control)
+    }
+
+    /// Asks for a call to be run before the first fork, which comes through these.
+    pub(crate) fn request_preload(
+        &self,
+        rings: BorrowedFd<'_>,
+        control: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        self.request(Request::Preload, rings, control)
+    }
+
+    fn request(
+        &self,
+        request: Request,
+        rings: BorrowedFd<'_>,
+        control: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        let request = rmp_serde::to_vec(&request).map_err(io::Error::other)?;
         sys::send(self.socket(), &request, &[rings, control])
     }
 
@@ -125,6 +154,19 @@ impl ForkServer {
             sys::reap(self.pidfd());
         }
         Ok(seen.any(0))
+    }
+
+    /// How it ended, as `waitpid(2)` would tell its parent, where the kernel tells others too. It
+    /// is gone already; what is waited for is its being reaped.
+    pub(crate) fn status(&self) -> Option<i32> {
+        let deadline = Instant::now() + REAPED_WITHIN;
+        loop {
+            let status = sys::exit_status(self.pidfd());
+            if status.is_some() || Instant::now() >= deadline {
+                return status;
+            }
+            std::thread::sleep(REAPED_LOOKED_AT_EVERY);
+        }
     }
 
     /// Kills it. Its workers die with it, but what they had started does not: this is for a fork
@@ -179,14 +221,14 @@ fn prepare(setup: &Setup) -> io::Result<(OwnedFd, ServerStart)> {
 }
 
 /// Executes this process's own program as a fork server.
-fn execute(start: &ServerStart) -> Result<Detached, Error> {
+fn execute(start: &ServerStart, environment: &Variables) -> Result<Detached, Error> {
     entry::can_exec().map_err(Error::not_startable)?;
     let role = Role::Server {
         socket: start.socket.as_fd(),
         setup: start.setup.as_fd(),
         application: start.application.as_fd(),
     };
-    role.image()
+    role.image(environment.iter().cloned())
         .and_then(|image| sys::execute_detached(&image, &|| role.keep()))
         .map_err(|error| Error::io("execute the program as a fork server", error))
 }

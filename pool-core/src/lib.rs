@@ -82,9 +82,10 @@
 //!
 //! A worker is a process of the same program in which `main` never runs. It runs one call at a
 //! time. Its statics are as they are before `main`, and stay from call to call until it dies:
-//! [`initializer`](ExecutorBuilder::initializer) is the place to set things up in each. Its
-//! environment, working directory, umask and limits are those of the application when the executor
-//! was built. It reads nothing from standard input, shares standard output and error, and belongs
+//! [`initializer`](ExecutorBuilder::initializer) is the place to set things up in each, and
+//! [`preload`](ExecutorBuilder::preload) the one to load what all of them share. Its environment,
+//! working directory, umask and limits are those of the application when the executor was built,
+//! unless [`env`](ExecutorBuilder::env) and its like say otherwise. It reads nothing from standard input, shares standard output and error, and belongs
 //! to no terminal. Panics of tasks are not printed, as they are the call's error.
 //!
 //! How workers come to be is the [`StartMethod`]. By default each executor has a *fork server*: the
@@ -150,7 +151,7 @@ mod map;
 mod wait;
 
 // Lives: which processes there are, and why one more or less.
-mod initializer;
+mod hook;
 mod supervisor;
 
 // Drive: who moves calls and answers, who sleeps, who is told.
@@ -164,6 +165,7 @@ mod scheduler;
 // Ground: a call and what comes of it, the fork server, system calls, errors.
 mod call;
 mod calls;
+mod environment;
 mod error;
 mod fork_server;
 mod gate;
@@ -175,7 +177,7 @@ pub use builder::ExecutorBuilder;
 pub use error::{Error, ErrorKind};
 pub use executor::Executor;
 pub use future::{TaskFuture, TaskHandle};
-pub use initializer::InitOutput;
+pub use hook::InitOutput;
 pub use map::{Map, Unordered};
 pub use pool_macros::task;
 pub use pool_worker::protocol::StartMethod;

@@ -161,19 +161,17 @@ impl Scheduler {
         self.calls.insert_failed(error)
     }
 
-    /// Makes a call the first one of a worker that is not a member yet; with one reference to it.
-    pub(crate) fn place_first(
-        &mut self,
-        slot: usize,
-        member: &mut Member,
-        task: TaskId,
-        arguments: Bytes,
-    ) -> CallId {
+    /// Notes a call of the executor's own, which never enters the backlog, with one reference to it.
+    pub(crate) fn note_own(&mut self, task: TaskId, arguments: Bytes) -> CallId {
         let id = self.calls.insert(task, arguments);
         self.calls.get_mut(id).pinned = true;
-        // The ring of a new worker is empty: there is room for a call, or for the start of one.
-        let _ = offer(&mut self.calls, member, slot, id);
         id
+    }
+
+    /// Places a call of the executor's own with a worker; `false` if there is no room for it.
+    pub(crate) fn place_own(&mut self, slot: usize, id: CallId) -> bool {
+        let member = self.members.get_mut(slot).and_then(Option::as_mut);
+        member.is_some_and(|member| offer(&mut self.calls, member, slot, id))
     }
 
     /// Ends a call and notes whom to tell.
@@ -361,7 +359,7 @@ fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: CallId) -> boo
 }
 
 /// Why a call has no result, as its worker's answer says it.
-fn failure(task: &'static str, status: Status, body: &Bytes) -> TaskError {
+pub(crate) fn failure(task: &'static str, status: Status, body: &Bytes) -> TaskError {
     let failed = |kind| TaskError::new(kind, task);
     let text = || String::from_utf8_lossy(body).into_owned();
     let worker = |kind| failed(kind).side(Side::Worker).detail(text());

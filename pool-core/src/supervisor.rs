@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pool_worker::protocol::{Report, Setup};
+use pool_worker::protocol::{Report, Setup, StartMethod};
 
 use crate::calls::{CallId, Outcome};
 use crate::driver::{Locked, Pool};
+use crate::environment::Variables;
 use crate::fork_server::ForkServer;
 use crate::gate::Breakdown;
-use crate::initializer::Initializer;
+use crate::hook::Hooks;
 use crate::member::{Member, Sentence};
 use crate::sys::{self, Epoll};
 
@@ -25,8 +26,11 @@ use crate::sys::{self, Epoll};
 const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How often to look whether a call should move to an idle worker, while one could.
 const BALANCE_EVERY: Duration = Duration::from_millis(1);
-/// How long a fork server that was asked for workers may tell of none before it counts as hung.
+/// How long a fork server that was asked for workers may tell of none before it counts as hung, and
+/// how much longer for each GiB of its memory: to fork takes longer then, and it may be about to fork
+/// a spare.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
+const REQUEST_WITHIN_PER_GIB: Duration = Duration::from_secs(1);
 /// How long after its control socket a process that dies may take to be dead.
 const DYING_WITHIN: Duration = Duration::from_millis(100);
 /// The pause before a worker is asked for again that could not be had, at first and at most.
@@ -35,11 +39,17 @@ const RETRY_MOST: Duration = Duration::from_secs(1);
 
 mod births;
 mod deaths;
+mod farewell;
+mod preloading;
+
+use farewell::Farewell;
+use preloading::Preloading;
 
 /// Tokens of the event loop. A worker's are its number times two, plus one for its pidfd.
 const POKE: u64 = u64::MAX;
 const REPORTS: u64 = u64::MAX - 1;
 const SERVER_GONE: u64 = u64::MAX - 2;
+const PRELOAD: u64 = u64::MAX - 3;
 
 /// How many deaths outside of any task an executor bears, and in which time.
 #[derive(Clone, Copy, Debug)]
@@ -60,20 +70,39 @@ struct Vacancy {
     not_before: Instant,
 }
 
+/// What an executor's processes are to be.
+pub(crate) struct Plan {
+    /// What each fork server is told.
+    pub(crate) setup: Setup,
+    /// What each fork server finds as its environment.
+    pub(crate) environment: Variables,
+    pub(crate) hooks: Hooks,
+    pub(crate) restart_limit: RestartLimit,
+}
+
 /// What the supervising thread owns.
 pub(crate) struct Supervisor {
     pool: Arc<Pool>,
     setup: Setup,
+    environment: Variables,
+    hooks: Hooks,
+    restart_limit: RestartLimit,
     server: ForkServer,
     epoll: Epoll,
-    initializer: Option<Initializer>,
-    restart_limit: RestartLimit,
+    /// While the fork server runs the preload, no workers are asked for.
+    preloading: Option<Preloading>,
+    /// At the end.
+    farewell: Option<Farewell>,
     restarts: VecDeque<Instant>,
     next_number: u64,
     vacancies: Vec<Vacancy>,
     retry_pause: Duration,
+    /// How long the fork server may tell nothing of workers that were asked for.
+    request_within: Duration,
     /// Workers that were asked for and not told about: since when nothing was told.
     asked: HashMap<u64, Instant>,
+    /// Workers whose initializer has a limit to its time, in the order in which they come to it.
+    initializing: VecDeque<(u64, Instant)>,
     /// Workers that closed their control socket, and when: as a rule they are dying.
     silent: Vec<(u64, Instant)>,
     remains: HashMap<u64, Remains>,
@@ -83,24 +112,25 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Prepares to serve `pool` with workers from `server`, and asks for the first ones.
-    pub(crate) fn new(
-        pool: Arc<Pool>,
-        setup: Setup,
-        server: ForkServer,
-        initializer: Option<Initializer>,
-        restart_limit: RestartLimit,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(pool: Arc<Pool>, server: ForkServer, plan: Plan) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(pool.poke_fd().as_fd(), POKE)?;
         let slots = pool.lock().slots();
         let now = Instant::now();
+        let memory = match plan.setup.start_method {
+            StartMethod::Fork => sys::anonymous_memory()?,
+            _ => 0,
+        };
         let mut supervisor = Self {
             pool,
-            setup,
+            setup: plan.setup,
+            environment: plan.environment,
+            hooks: plan.hooks,
+            restart_limit: plan.restart_limit,
             server,
             epoll,
-            initializer,
-            restart_limit,
+            preloading: None,
+            farewell: None,
             restarts: VecDeque::new(),
             next_number: 0,
             vacancies: (0..slots)
@@ -110,12 +140,15 @@ impl Supervisor {
                 })
                 .collect(),
             retry_pause: RETRY_FIRST,
+            request_within: request_within(memory),
             asked: HashMap::new(),
+            initializing: VecDeque::new(),
             silent: Vec::new(),
             remains: HashMap::new(),
             orphans: Vec::new(),
         };
         supervisor.watch_server()?;
+        supervisor.begin_preload()?;
         supervisor.fill_vacancies();
         Ok(supervisor)
     }
@@ -130,16 +163,17 @@ impl Supervisor {
         let _end = End(Arc::clone(&self.pool));
         let mut events = Vec::new();
         let mut rung = Vec::new();
+        let pool = Arc::clone(&self.pool);
         loop {
             // As much as can be is done under one lock: other threads want it meanwhile.
-            let mut locked = self.pool.lock();
+            let mut locked = pool.lock();
             for number in rung.drain(..) {
                 if !heard(&mut locked, number, &self.epoll) {
                     self.silent.push((number, Instant::now()));
                 }
             }
             let more = locked.look();
-            if locked.is_over() {
+            if locked.is_over() && self.is_finished(&mut locked) {
                 break;
             }
             let timeout = if more {
@@ -157,12 +191,15 @@ impl Supervisor {
                     POKE => {}
                     REPORTS => self.take_reports(),
                     SERVER_GONE => self.server_gone(),
+                    PRELOAD => self.preload_rang(),
                     worker if worker % 2 == 0 => rung.push(worker / 2),
                     worker => self.worker_gone(worker / 2),
                 }
             }
             self.end_silent();
             self.check_server();
+            self.check_preload();
+            self.check_initializers();
             self.fill_vacancies();
         }
         self.tear_down();
@@ -181,15 +218,31 @@ impl Supervisor {
             .asked
             .values()
             .min()
-            .map(|asked| (*asked + REQUEST_WITHIN).saturating_duration_since(now));
+            .map(|asked| (*asked + self.request_within).saturating_duration_since(now));
         let silent = self
             .silent
             .first()
             .map(|(_, since)| (*since + DYING_WITHIN).saturating_duration_since(now));
-        [balance, vacancy, answer, silent]
-            .into_iter()
-            .flatten()
-            .min()
+        let initializer = self
+            .initializing
+            .front()
+            .map(|(_, deadline)| deadline.saturating_duration_since(now));
+        let preload = self.preload_time_left(now);
+        let farewell = self.farewell_time_left(now);
+        // Nobody is asked for meanwhile.
+        let vacancy = vacancy.filter(|_| self.asks_for_workers());
+        [
+            balance,
+            vacancy,
+            answer,
+            silent,
+            initializer,
+            preload,
+            farewell,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Kills workers that closed their control socket and did not die of themselves: they cannot
@@ -215,7 +268,9 @@ impl Supervisor {
                 Ok(Some((Report::ForkFailed { worker, errno }, _))) => {
                     self.fork_failed(worker, errno);
                 }
-                Ok(Some((Report::Ready { .. } | Report::Refused { .. }, _))) => {}
+                Ok(Some((Report::Preloaded { memory }, _))) => self.preloaded(memory),
+                Ok(Some((Report::Refused { reason }, _))) => self.fail_preload(&reason),
+                Ok(Some((Report::Ready { .. }, _))) => {}
                 Ok(None) => return,
                 Err(_) => {
                     // No more reports will come; the rest follows from its pidfd.
@@ -230,6 +285,7 @@ impl Supervisor {
     fn forked(&mut self, number: u64, pid: u32, pidfd: Option<OwnedFd>) {
         self.answered(number);
         self.retry_pause = RETRY_FIRST;
+        self.begin_initializer_time(number);
         let mut locked = self.pool.lock();
         let Some((_, member)) = locked.find(number) else {
             return;
@@ -250,7 +306,8 @@ impl Supervisor {
     }
 
     /// Ends all processes of the executor.
-    fn tear_down(self) {
+    fn tear_down(mut self) {
+        self.drop_preload();
         let members = self.pool.lock().dismiss();
         // Closing the control sockets ends the workers, and the fork server reaps them.
         drop(members);
@@ -282,6 +339,12 @@ fn heard(locked: &mut Locked<'_>, number: u64, epoll: &Epoll) -> bool {
         let _ = epoll.remove(member.control.as_fd());
     }
     open
+}
+
+/// How long a fork server with so many bytes of its own may tell of no worker.
+fn request_within(memory: u64) -> Duration {
+    let gibibytes = u32::try_from(memory >> 30).unwrap_or(u32::MAX);
+    REQUEST_WITHIN + REQUEST_WITHIN_PER_GIB.saturating_mul(gibibytes)
 }
 
 /// Tells everybody that the supervising thread is at its end, however it came to that.

@@ -69,11 +69,15 @@ pub enum Role<Fd> {
 
 impl Role<BorrowedFd<'_>> {
     /// The program of this very process, to be executed in this role: the same file even if
-    /// another has taken its place on disk, with the same environment. The caller has the
+    /// another has taken its place on disk, with the given environment. The caller has the
     /// descriptors [kept open](Self::keep).
-    pub fn image(&self) -> io::Result<Image> {
+    pub fn image(
+        &self,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> io::Result<Image> {
         let own = |variable: &(OsString, OsString)| variable.0 != MARKER;
-        let mut environment = std::env::vars_os()
+        let mut environment = environment
+            .into_iter()
             .filter(own)
             .map(|(name, value)| assignment(&name, &value))
             .collect::<io::Result<Vec<_>>>()?;

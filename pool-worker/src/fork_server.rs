@@ -9,13 +9,23 @@
 //! server that is no worker of its own is what a dead worker left behind: it is killed. Its death
 //! may bring up its own children, and is looked at in the same way, until none is left.
 //!
+//! Before the first fork it may be asked to run a call, the *preload*; where forks take long after
+//! that, it keeps a *spare*: one worker more than it was asked for, which waits.
+//!
 //! It ends when the application closes the socket or dies, with all that it has forked.
 
-use crate::entry::Role;
+mod new_worker;
+mod preload;
+mod spare;
+mod surroundings;
+
 use crate::protocol::{Report, Request, Setup, StartMethod};
 use crate::registry::registry;
 use crate::sys::{self, Fork, Message, Readiness, Reaped};
-use crate::worker::{self, Resolved, WorkerStart};
+use crate::worker::Resolved;
+pub(crate) use new_worker::prepare_worker;
+use new_worker::{NewWorker, Post};
+use spare::Spare;
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -79,66 +89,12 @@ pub(crate) fn resolve_all(names: Vec<String>) -> Vec<Resolved> {
     names.into_iter().map(resolve).collect()
 }
 
-/// Makes this process a worker of the fork server `parent`.
-pub(crate) fn prepare_worker(parent: u32) -> io::Result<()> {
-    sys::die_with_parent(parent)?;
-    sys::subreaper()?;
-    sys::name_process(c"pool-worker")?;
-    sys::leave_core_dumps()?;
-    sys::reset_signals();
-    sys::ignore_broken_pipes();
-    Ok(())
-}
-
 /// How [`Server::run`] ended.
 enum Fate {
     /// Nothing is left to do for the fork server.
     Ended,
     /// This process is a worker that was just forked.
     Worker(NewWorker),
-}
-
-/// What a forked process needs to become a worker; nothing else of the fork server is left in it.
-struct NewWorker {
-    parent: u32,
-    rings: OwnedFd,
-    control: OwnedFd,
-    setup: OwnedFd,
-    start_method: StartMethod,
-    tasks: Vec<Resolved>,
-}
-
-impl NewWorker {
-    fn start(self) -> ! {
-        if prepare_worker(self.parent).is_err() {
-            sys::exit(UNABLE);
-        }
-        if self.start_method == StartMethod::Spawn {
-            self.execute();
-        }
-        drop(self.setup);
-        worker::run(WorkerStart {
-            rings: self.rings,
-            control: self.control,
-            tasks: self.tasks,
-        })
-    }
-
-    /// Goes on in a fresh image of the program, which the entry hook makes a worker again.
-    fn execute(&self) -> ! {
-        let role = Role::Worker {
-            control: self.control.as_fd(),
-            rings: self.rings.as_fd(),
-            setup: self.setup.as_fd(),
-            parent: self.parent,
-        };
-        if let Ok(image) = role.image()
-            && role.keep().is_ok()
-        {
-            image.execute();
-        }
-        sys::exit(UNABLE)
-    }
 }
 
 struct Server {
@@ -153,6 +109,11 @@ struct Server {
     /// The application's number of each living worker, by pid. A pid stays theirs until they are
     /// reaped, and only this process, with its one thread, reaps them.
     workers: HashMap<u32, u64>,
+    /// Whether forks take so long that a spare is kept.
+    keeps_spare: bool,
+    /// Whether a spare is to be forked as soon as there is nothing else to do.
+    spare_is_due: bool,
+    spare: Option<Spare>,
     /// Reports that the socket had no room for.
     outbox: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
 }
@@ -176,11 +137,21 @@ impl Server {
             start_method: setup.start_method,
             tasks: resolve_all(setup.tasks),
             workers: HashMap::new(),
+            keeps_spare: false,
+            spare_is_due: false,
+            spare: None,
             outbox: VecDeque::new(),
         };
-        if let Some(reason) = obstacle()? {
+        let refusal = match setup.surroundings.take_up() {
+            Ok(()) => obstacle("have no constructor of a library start threads")?,
+            Err(reason) => Some(clipped(&reason)),
+        };
+        if let Some(reason) = refusal {
             server.report(&Report::Refused { reason }, None)?;
             return Err(ErrorKind::ResourceBusy.into());
+        }
+        if server.start_method == StartMethod::Fork {
+            server.keeps_spare = spare::is_worth_it(sys::anonymous_memory()?);
         }
         server.report(&Report::Ready { pid: server.pid }, None)?;
         Ok(server)
@@ -190,11 +161,10 @@ impl Server {
         loop {
             match self.turn() {
                 Ok(Turn::Next) => {}
-                Ok(Turn::Forked { rings, control }) => {
+                Ok(Turn::Forked(post)) => {
                     return Fate::Worker(NewWorker {
                         parent: self.pid,
-                        rings,
-                        control,
+                        post,
                         setup: self.setup,
                         start_method: self.start_method,
                         tasks: self.tasks,
@@ -221,7 +191,7 @@ impl Server {
                 (self.application.as_fd(), Readiness::Read),
                 (self.deaths.as_fd(), Readiness::Read),
             ],
-            None,
+            self.spare_is_due.then_some(Duration::ZERO),
         )?;
         if seen.any(APPLICATION) || seen.ended(SOCKET) {
             return Ok(Turn::End);
@@ -235,6 +205,8 @@ impl Server {
             self.flush()?;
         } else if seen.any(SOCKET) {
             return self.serve_request();
+        } else if self.spare_is_due {
+            return self.fork_spare();
         }
         Ok(Turn::Next)
     }
@@ -249,35 +221,77 @@ impl Server {
             return Ok(Turn::End);
         }
         let request = rmp_serde::from_slice(&buffer[..message.length]);
-        let Request::Fork { worker } = request.map_err(io::Error::other)?;
-        let forked = rings_and_control(message).and_then(|(rings, control)| {
-            Ok(match self.fork(worker)? {
-                Fork::Child => Turn::Forked { rings, control },
-                Fork::Parent(_) => Turn::Next,
-            })
-        });
-        forked.or_else(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EPROTO);
-            self.report(&Report::ForkFailed { worker, errno }, None)?;
-            Ok(Turn::Next)
-        })
+        match request.map_err(io::Error::other)? {
+            Request::Preload => self.preload(message),
+            Request::Fork { worker } => rings_and_control(message)
+                .and_then(|(rings, control)| self.hire(worker, rings, control))
+                .or_else(|error| {
+                    let errno = error.raw_os_error().unwrap_or(libc::EPROTO);
+                    self.report(&Report::ForkFailed { worker, errno }, None)?;
+                    Ok(Turn::Next)
+                }),
+        }
     }
 
-    fn fork(&mut self, worker: u64) -> io::Result<Fork> {
-        let fork = sys::fork()?;
-        if let Fork::Parent(pid) = fork {
-            match sys::pidfd_of(pid) {
-                Ok(pidfd) => {
-                    self.workers.insert(pid, worker);
-                    self.report(&Report::Forked { worker, pid }, Some(pidfd))?;
-                }
-                Err(error) => {
-                    sys::kill_child(pid)?;
-                    return Err(error);
-                }
+    /// Runs the call that is to run before the first fork.
+    fn preload(&mut self, message: Message) -> io::Result<Turn> {
+        let (rings, control) = rings_and_control(message)?;
+        if !self.run_preload(rings, control)? {
+            return Ok(Turn::End);
+        }
+        if let Some(reason) = obstacle("have it end the threads that it starts")? {
+            self.report(&Report::Refused { reason }, None)?;
+            return Ok(Turn::End);
+        }
+        let memory = sys::anonymous_memory()?;
+        self.keeps_spare = spare::is_worth_it(memory);
+        self.report(&Report::Preloaded { memory }, None)?;
+        // What it has left behind is no worker's.
+        self.reap()?;
+        Ok(Turn::Next)
+    }
+
+    /// Makes the spare a worker, or forks one.
+    fn hire(&mut self, worker: u64, rings: OwnedFd, control: OwnedFd) -> io::Result<Turn> {
+        self.spare_is_due = self.keeps_spare;
+        if let Some(spare) = self.spare.take() {
+            if spare.employ(&rings, &control).is_ok() {
+                self.hired(worker, spare.pid)?;
+                return Ok(Turn::Next);
+            }
+            sys::kill_child(spare.pid)?;
+        }
+        match sys::fork()? {
+            Fork::Child => return Ok(Turn::Forked(Post::Known { rings, control })),
+            Fork::Parent(pid) => self.hired(worker, pid)?,
+        }
+        Ok(Turn::Next)
+    }
+
+    /// Tells of the worker that a child has become.
+    fn hired(&mut self, worker: u64, pid: u32) -> io::Result<()> {
+        match sys::pidfd_of(pid) {
+            Ok(pidfd) => {
+                self.workers.insert(pid, worker);
+                self.report(&Report::Forked { worker, pid }, Some(pidfd))
+            }
+            Err(error) => {
+                sys::kill_child(pid)?;
+                Err(error)
             }
         }
-        Ok(fork)
+    }
+
+    fn fork_spare(&mut self) -> io::Result<Turn> {
+        self.spare_is_due = false;
+        let (ours, theirs) = sys::socket_pair()?;
+        match sys::fork() {
+            Ok(Fork::Child) => return Ok(Turn::Forked(Post::Awaited(theirs))),
+            Ok(Fork::Parent(pid)) => self.spare = Some(Spare::new(pid, ours)),
+            // Workers are forked when they are asked for, then.
+            Err(_) => {}
+        }
+        Ok(Turn::Next)
     }
 
     /// Reports each worker that has died, and kills what it left behind.
@@ -286,6 +300,7 @@ impl Server {
             if let Some(worker) = self.workers.remove(&pid) {
                 self.report(&Report::Died { worker, status }, None)?;
             }
+            self.spare.take_if(|spare| spare.pid == pid);
         }
         self.kill_left_overs()
     }
@@ -294,13 +309,18 @@ impl Server {
     fn kill_left_overs(&self) -> io::Result<()> {
         sys::children()?
             .into_iter()
-            .filter(|pid| !self.workers.contains_key(pid))
+            .filter(|pid| !self.workers.contains_key(pid) && !self.is_spare(*pid))
             .try_for_each(sys::kill_child)
+    }
+
+    fn is_spare(&self, pid: u32) -> bool {
+        self.spare.as_ref().is_some_and(|spare| spare.pid == pid)
     }
 
     /// Kills everything that was ever forked here, and waits until it is gone.
     fn end(&mut self) {
         self.workers.clear();
+        self.spare = None;
         while self.kill_left_overs().is_ok()
             && matches!(sys::reap_any(true), Ok(Reaped::Child { .. }))
         {}
@@ -331,7 +351,7 @@ enum Turn {
     /// Another look.
     Next,
     /// This process is a worker now.
-    Forked { rings: OwnedFd, control: OwnedFd },
+    Forked(Post),
     /// The end.
     End,
 }
@@ -345,8 +365,8 @@ fn rings_and_control(message: Message) -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((rings, control))
 }
 
-/// Why this process cannot be a fork server, if so.
-fn obstacle() -> io::Result<Option<String>> {
+/// Why this process cannot be a fork server, if so; `remedy` is for one that has threads.
+fn obstacle(remedy: &str) -> io::Result<Option<String>> {
     if let Err(error) = sys::children() {
         return Ok(Some(format!(
             "the fork server cannot list its children ({error}): mount /proc, and use a kernel \
@@ -361,13 +381,17 @@ fn obstacle() -> io::Result<Option<String>> {
         }
         if Instant::now() >= deadline {
             let reason = format!(
-                "the fork server has {} threads ({}), and forking beside them is unsafe: have \
-                 no constructor of a library start threads",
+                "the fork server has {} threads ({}), and forking beside them is unsafe: {remedy}",
                 names.len(),
                 names.join(", "),
             );
-            return Ok(Some(reason.chars().take(MAX_REASON).collect()));
+            return Ok(Some(clipped(&reason)));
         }
         std::thread::sleep(THREADS_LOOKED_AT_EVERY);
     }
+}
+
+/// As much of a reason as fits into a report.
+fn clipped(reason: &str) -> String {
+    reason.chars().take(MAX_REASON).collect()
 }

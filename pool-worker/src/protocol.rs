@@ -5,6 +5,7 @@
 //! server: no descriptor is ever accepted from a worker.
 
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 
 /// How the processes of an executor come to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,11 +30,27 @@ pub struct Setup {
     pub tasks: Vec<String>,
     /// How workers come to be.
     pub start_method: StartMethod,
+    /// What the fork server, and so its workers, find around them.
+    pub surroundings: Surroundings,
+}
+
+/// What a fork server changes about itself before anything else, for its workers to inherit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// The directory to work in, unless it is the application's.
+    pub directory: Option<OsString>,
+    /// How much nicer than the application to be.
+    pub nice: i32,
+    /// The processors to run on, unless they are the application's.
+    pub processors: Option<Vec<usize>>,
 }
 
 /// From the application to its fork server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
+    /// Run one call, before the first fork; with it come the memfd of its rings and its end of the
+    /// control socket, as for a worker. Nothing else is asked until that is reported.
+    Preload,
     /// Fork a worker; with it come the memfd of its rings and its end of the control socket.
     Fork {
         /// The application's number for this worker, never used twice.
@@ -49,7 +66,12 @@ pub enum Report {
         /// Its process.
         pid: u32,
     },
-    /// The fork server cannot serve, and ends.
+    /// The call from [`Request::Preload`] was answered, and forks are possible after it.
+    Preloaded {
+        /// How much memory is the fork server's own now, in bytes.
+        memory: u64,
+    },
+    /// The fork server cannot serve, or no more, and ends.
     Refused {
         /// Why, and what to do about it.
         reason: String,

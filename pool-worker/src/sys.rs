@@ -12,6 +12,7 @@ mod init_array;
 mod memory;
 mod proc;
 mod process;
+mod share;
 mod signal;
 mod socket;
 mod task_stack;
@@ -24,14 +25,16 @@ pub use fd::{
     write_sealed,
 };
 pub use init_array::Remaining;
+pub use init_array::replace_environment;
 pub(crate) use init_array::{hook_address, is_privileged, unset_variable};
 #[cfg(target_env = "gnu")]
 pub use memory::keep_freed_memory;
-pub use proc::{children, thread_names};
+pub use proc::{anonymous_memory, children, thread_names};
 pub use process::{
-    Fork, Image, Reaped, die_with_parent, exit, fork, kill, kill_child, leave_core_dumps,
-    name_process, new_session, pidfd_of, reap, reap_any, subreaper,
+    Fork, Image, Reaped, die_with_parent, exit, exit_status, fork, kill, kill_child,
+    leave_core_dumps, name_process, new_session, pidfd_of, reap, reap_any, subreaper,
 };
+pub use share::{MAX_PROCESSORS, be_nicer, run_on};
 pub use signal::{BlockedSignals, child_signals, drain, ignore_broken_pipes, reset_signals};
 pub use socket::{
     MAX_DESCRIPTORS, Message, end_of_sending, is_seqpacket, receive, receive_bytes, send,

@@ -20,7 +20,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 /// Bytes of stack for tasks: what a main thread commonly has.
 const TASK_STACK: usize = 8 << 20;
@@ -62,6 +62,23 @@ pub fn run(start: WorkerStart) -> ! {
     }
 }
 
+/// Serves a single call in this process, on a thread of its own that then ends; `at_end` is dropped
+/// by it at the latest.
+pub(crate) fn serve_one(start: WorkerStart, at_end: OwnedFd) -> io::Result<JoinHandle<()>> {
+    let segment = Arc::new(Segment::open(start.rings.as_fd())?);
+    let end = WorkerEnd::new(Arc::clone(&segment), start.control);
+    panics::install_hook();
+    thread::Builder::new()
+        .name("preload".into())
+        .stack_size(TASK_STACK)
+        .spawn(move || {
+            let _at_end = at_end;
+            let mut service = begin_service(end, segment, start.tasks);
+            service.serve_call();
+            service::flush_stdout();
+        })
+}
+
 /// Has the task thread serve calls; gives the socket to watch.
 fn begin(start: WorkerStart) -> io::Result<OwnedFd> {
     let segment = Arc::new(Segment::open(start.rings.as_fd())?);
@@ -71,7 +88,12 @@ fn begin(start: WorkerStart) -> io::Result<OwnedFd> {
     let serving = thread::Builder::new()
         .name("task".into())
         .stack_size(TASK_STACK)
-        .spawn(move || serve(Service::new(end, segment, start.tasks)))?;
+        .spawn(move || {
+            let mut service = begin_service(end, segment, start.tasks);
+            loop {
+                service.serve_call();
+            }
+        })?;
     thread::Builder::new()
         .name("task-end".into())
         .stack_size(WAITING_STACK)
@@ -82,12 +104,12 @@ fn begin(start: WorkerStart) -> io::Result<OwnedFd> {
     Ok(start.control)
 }
 
-fn serve(mut service: Service) {
+/// The service of the calling thread, with its stack watched.
+fn begin_service(end: WorkerEnd, segment: Arc<Segment>, tasks: Vec<Resolved>) -> Service {
+    let service = Service::new(end, segment, tasks);
     let witness = service.witness();
     if sys::watch_stack(|| witness.stack_overflowed()).is_err() {
         sys::exit(UNABLE);
     }
-    loop {
-        service.serve_call();
-    }
+    service
 }

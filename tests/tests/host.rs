@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             a_forked_copy_of_the_host_ends_nothing
             killed_applications_leave_nothing
             applications_killed_at_the_start_leave_nothing
+            applications_killed_while_they_load_leave_nothing
             a_killed_fork_server_is_replaced
             work_pending_at_the_end_of_main_is_done
             an_executor_in_a_static_delays_no_exit
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ],
         functions![
             busy
+            loading
             pending
             in_a_static
             exiting
@@ -243,6 +245,35 @@ fn applications_killed_at_the_start_leave_nothing() {
         while from.elapsed() < delay {
             thread::yield_now();
         }
+        application.kill().unwrap();
+        application.wait().unwrap();
+        until("nothing is left", || processes().is_empty());
+    }
+}
+
+#[task]
+fn load_with_a_child(log: Log) {
+    let mut child = Command::new("sleep").arg("3600").spawn().expect("a child");
+    log.add(child.id());
+    child.wait().expect("a child to wait for");
+}
+
+/// A program whose preload never returns.
+fn loading() {
+    let log = Log::at(env::args().nth(1).unwrap());
+    let builder = Executor::builder()
+        .workers(1)
+        .preload(load_with_a_child, log);
+    let executor = builder.build().unwrap();
+    executor.submit(cube, 2).wait();
+}
+
+fn applications_killed_while_they_load_leave_nothing() {
+    for _ in 0..rounds() {
+        let scratch = Scratch::new();
+        let log = scratch.log("loading");
+        let mut application = start("loading", &[log.path().to_str().unwrap()]);
+        log.reaches(1);
         application.kill().unwrap();
         application.wait().unwrap();
         until("nothing is left", || processes().is_empty());

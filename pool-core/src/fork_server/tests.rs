@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::sys::fixture::{LEAVE_BEHIND, fork_beside_harness};
+use pool_worker::protocol::Surroundings;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -45,11 +46,16 @@ fn setup(start_method: StartMethod) -> Setup {
     Setup {
         tasks: vec![],
         start_method,
+        surroundings: Surroundings::default(),
     }
 }
 
+fn environment() -> Variables {
+    std::env::vars_os().collect()
+}
+
 fn launch(start_method: StartMethod) -> ForkServer {
-    ForkServer::launch(&setup(start_method)).unwrap()
+    ForkServer::launch(&setup(start_method), &environment()).unwrap()
 }
 
 /// A worker, and the application's end of its control socket.
@@ -330,13 +336,13 @@ fn unfit_marker_leaves_main_alone_and_forbids_executors() {
         return;
     }
     assert_eq!(std::env::var_os(entry::MARKER), None);
-    let error = ForkServer::launch(&setup(StartMethod::ForkServer)).unwrap_err();
+    let error = ForkServer::launch(&setup(StartMethod::ForkServer), &environment()).unwrap_err();
     assert!(error.to_string().contains(entry::MARKER), "{error}");
 }
 
 #[test]
 fn fork_beside_other_threads_is_refused() {
-    let error = ForkServer::launch(&setup(StartMethod::Fork)).unwrap_err();
+    let error = ForkServer::launch(&setup(StartMethod::Fork), &environment()).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::MultiThreaded, "{error}");
 }
 

@@ -107,6 +107,12 @@ impl Scheduler {
         self.fail_placed(killed);
     }
 
+    /// Lets go of a call of the executor's own that nobody will answer.
+    pub(crate) fn let_go(&mut self, id: CallId) {
+        let error = killed(self.task_name(id), None);
+        self.finish(id, Outcome::Failed(error));
+    }
+
     /// Fails every call that lies in the ring of a worker, of which the process is told.
     fn fail_placed(&mut self, error: impl Fn(&'static str, Option<u32>) -> TaskError) {
         for slot in 0..self.members.len() {

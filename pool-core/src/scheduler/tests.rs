@@ -398,9 +398,10 @@ fn a_call_that_is_answered_before_it_was_sent_ends_the_worker() {
 #[test]
 fn an_initializer_that_runs_at_the_end_is_told_of_it() {
     let mut scheduler = Scheduler::new(1, 0);
-    let (mut member, _worker) = fixture::worker(0, false);
-    let id = scheduler.place_first(0, &mut member, fixture::task(), fixture::arguments(1));
+    let (member, _worker) = fixture::worker(0, false);
     scheduler.admit(0, member);
+    let id = scheduler.note_own(fixture::task(), fixture::arguments(1));
+    assert!(scheduler.place_own(0, id));
     assert_eq!(scheduler.dismiss().len(), 1);
     assert_eq!(scheduler.call(id).failure(), Some(TaskErrorKind::Killed));
 }

@@ -2,14 +2,17 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{ApplicationEnd, Segment};
 use pool_worker::protocol::StartMethod;
 
-use super::{REQUEST_WITHIN, RETRY_MOST, Supervisor, Vacancy};
+use super::{RETRY_MOST, Supervisor, Vacancy};
+use crate::calls::CallId;
+use crate::driver::{Locked, Pool};
 use crate::fork_server::ForkServer;
-use crate::gate::Gate;
+use crate::hook::Hook;
 use crate::member::Member;
 use crate::sys;
 
@@ -36,7 +39,7 @@ impl Supervisor {
     fn server_is_overdue(&self) -> bool {
         self.asked
             .values()
-            .any(|since| since.elapsed() > REQUEST_WITHIN)
+            .any(|since| since.elapsed() > self.request_within)
     }
 
     /// The fork server is gone, and its workers with it: another one takes its place.
@@ -49,6 +52,9 @@ impl Supervisor {
             self.died(number, None);
         }
         self.asked.clear();
+        if self.farewell.is_some() || self.died_in_preload() {
+            return;
+        }
         let unborn: Vec<u64> = {
             let locked = self.pool.lock();
             self.orphans = locked
@@ -76,10 +82,10 @@ impl Supervisor {
                     .into(),
             );
         }
-        match ForkServer::launch(&self.setup) {
+        match ForkServer::launch(&self.setup, &self.environment) {
             Ok(server) => {
                 self.server = server;
-                if let Err(error) = self.watch_server() {
+                if let Err(error) = self.watch_server().and_then(|()| self.begin_preload()) {
                     self.break_down(format!("a new fork server cannot be watched: {error}"));
                 }
             }
@@ -89,12 +95,14 @@ impl Supervisor {
         }
     }
 
+    /// Whether now is a time to ask for workers.
+    pub(super) fn asks_for_workers(&self) -> bool {
+        self.preloading.is_none() && self.farewell.is_none()
+    }
+
     /// Asks for workers for the slots that have none.
     pub(super) fn fill_vacancies(&mut self) {
-        if self.vacancies.is_empty() {
-            return;
-        }
-        if !matches!(self.pool.lock().gate(), Gate::Open | Gate::Closed) {
+        if self.vacancies.is_empty() || !self.asks_for_workers() || self.pool.lock().is_over() {
             return;
         }
         let now = Instant::now();
@@ -134,18 +142,65 @@ impl Supervisor {
         }
         self.next_number += 1;
         self.asked.insert(number, Instant::now());
-        let mut member = Member::new(
+        let member = Member::new(
             number,
             ApplicationEnd::new(segment),
             control,
-            self.initializer.is_none(),
+            self.hooks.initializer.is_none(),
         );
         let mut locked = self.pool.lock();
-        if let Some(initializer) = &self.initializer {
-            initializer.place(&self.pool, &mut locked, slot, &mut member);
-        }
         locked.admit(slot, member);
+        if let Some(initializer) = &self.hooks.initializer
+            && let Some(call) = initializer_call(initializer, &self.pool, &mut locked, number)
+        {
+            // The ring of a new worker is empty: there is room for a call, or for the start of one.
+            let _ = locked.place_own(slot, call);
+        }
         locked.turn();
         Ok(())
     }
+
+    /// The time of a new worker's initializer begins, if it has a limit.
+    pub(super) fn begin_initializer_time(&mut self, number: u64) {
+        if let Some(allowed) = self.hooks.initializer_timeout
+            && self.hooks.initializer.is_some()
+            && let Some(deadline) = Instant::now().checked_add(allowed)
+        {
+            self.initializing.push_back((number, deadline));
+        }
+    }
+
+    /// Breaks the executor if an initializer has taken too long.
+    pub(super) fn check_initializers(&mut self) {
+        let now = Instant::now();
+        while let Some((number, _)) = self.initializing.pop_front_if(|(_, end)| *end <= now) {
+            let mut locked = self.pool.lock();
+            let is_stuck = locked.find(number).is_some_and(|(_, member)| !member.ready);
+            if is_stuck && let Some(initializer) = &self.hooks.initializer {
+                initializer.overdue(&mut locked, self.hooks.initializer_timeout);
+            }
+        }
+    }
+}
+
+/// The first call of the worker `number`, which is ready once it has returned.
+fn initializer_call(
+    initializer: &Hook,
+    pool: &Arc<Pool>,
+    locked: &mut Locked<'_>,
+    number: u64,
+) -> Option<CallId> {
+    let failed = initializer.clone();
+    initializer.call(pool, locked, move |pool, result| {
+        let mut locked = pool.lock();
+        match result {
+            Ok(()) => {
+                if let Some((_, member)) = locked.find(number) {
+                    member.ready = true;
+                }
+                locked.turn();
+            }
+            Err(text) => failed.break_down(&mut locked, &text),
+        }
+    })
 }

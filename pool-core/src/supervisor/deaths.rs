@@ -96,6 +96,9 @@ impl Supervisor {
 
     /// Counts a death outside of any task, and breaks the executor if there were too many.
     pub(super) fn count_restart(&mut self, what: &str) {
+        if self.farewell.is_some() {
+            return;
+        }
         let now = Instant::now();
         let RestartLimit { deaths, within } = self.restart_limit;
         self.restarts

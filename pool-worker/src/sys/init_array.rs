@@ -7,7 +7,7 @@
 
 use crate::entry;
 use std::arch::global_asm;
-use std::ffi::{OsStr, c_char, c_int};
+use std::ffi::{OsStr, OsString, c_char, c_int};
 
 /// What the loader calls. Not every C library hands the arguments over; then they are whatever
 /// the registers held, and only passed on.
@@ -112,4 +112,17 @@ pub(crate) fn unset_variable(name: &OsStr) {
     // SAFETY: the loader runs constructors one after another, before `main` could start a thread.
     // A thread that another constructor started has to expect that constructors set variables.
     unsafe { std::env::remove_var(name) };
+}
+
+/// Makes `variables` the whole environment. The caller answers for this process having a single
+/// thread.
+pub fn replace_environment(variables: &[(OsString, OsString)]) {
+    for (name, _) in std::env::vars_os() {
+        // SAFETY: there is no other thread that could look at the environment.
+        unsafe { std::env::remove_var(name) };
+    }
+    for (name, value) in variables {
+        // SAFETY: as above.
+        unsafe { std::env::set_var(name, value) };
+    }
 }

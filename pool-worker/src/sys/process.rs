@@ -90,6 +90,34 @@ pub fn reap(pidfd: BorrowedFd<'_>) {
     unsafe { libc::waitid(libc::P_PIDFD, fd, ptr::null_mut(), flags) };
 }
 
+/// What the kernel tells of a process, its first version; see `PIDFD_GET_INFO` in `ioctl_pidfd(2)`.
+#[repr(C)]
+#[derive(Default)]
+struct ProcessInfo {
+    mask: u64,
+    cgroup: u64,
+    ids: [u32; 11],
+    status: i32,
+}
+
+const _: () = assert!(size_of::<ProcessInfo>() == 64);
+
+/// Asks for the status, and says that it is there.
+const INFO_EXIT: u64 = 1 << 3;
+const GET_INFO: c_ulong = 0xC040_FF0B;
+
+/// How the process behind `pidfd` ended, as `waitpid(2)` gave it to its parent; `None` while it
+/// lives or is not reaped, and from kernels before 6.15.
+pub fn exit_status(pidfd: BorrowedFd<'_>) -> Option<i32> {
+    let mut info = ProcessInfo {
+        mask: INFO_EXIT,
+        ..ProcessInfo::default()
+    };
+    // SAFETY: `info` is ours to write for the whole call, and its size is a part of the request.
+    check(unsafe { libc::ioctl(pidfd.as_raw_fd(), GET_INFO as _, &raw mut info) }).ok()?;
+    (info.mask & INFO_EXIT != 0).then_some(info.status)
+}
+
 /// Reaps a child that has died, or waits for the next death if `wait`.
 pub fn reap_any(wait: bool) -> io::Result<Reaped> {
     let mut status = 0;

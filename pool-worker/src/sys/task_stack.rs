@@ -8,7 +8,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Bytes of the stack that handlers of signals run on when the thread's own is full: enough for
 /// the registers of any processor, and for handlers that a task installs.
@@ -18,8 +18,9 @@ const ALTERNATE_STACK: usize = 64 * 1024;
 /// rustc may skip the guard by a large frame.
 const BELOW_GUARD: usize = 64 * 1024;
 
-/// The thread that is watched.
-static WATCH: OnceLock<Watch> = OnceLock::new();
+/// The thread that is watched, if one is. What was stored here once is never freed, as a handler may
+/// be looking at it.
+static WATCH: AtomicPtr<Watch> = AtomicPtr::new(ptr::null_mut());
 
 struct Watch {
     guard: Range<usize>,
@@ -29,17 +30,18 @@ struct Watch {
 /// Has `overflowed` called when the stack of the calling thread overflows, before the process dies
 /// of SIGSEGV. It runs in a handler of signals: it may neither allocate nor lock.
 ///
-/// Any other fault kills as if nothing were watched.
+/// Any other fault kills as if nothing were watched. A thread that was watched before is watched no
+/// more.
 ///
 /// # Errors
 ///
-/// If this process watches a thread already, or the system refuses.
+/// If the system refuses.
 pub fn watch_stack(overflowed: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
     let watch = Watch {
         guard: guard_of_this_thread()?,
         overflowed: Box::new(overflowed),
     };
-    WATCH.set(watch).map_err(|_| io::ErrorKind::AlreadyExists)?;
+    WATCH.store(Box::leak(Box::new(watch)), Ordering::Release);
     use_alternate_stack()?;
     [libc::SIGSEGV, libc::SIGBUS]
         .into_iter()
@@ -110,7 +112,9 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, _context: *mut
     let info = unsafe { &*info };
     // Whoever sends the signal by `kill(2)` or the like gives a code that is not positive.
     let is_fault = info.si_code > 0;
-    if is_fault && let Some(watch) = WATCH.get() {
+    // SAFETY: what is stored there is never freed, nor changed.
+    let watch = unsafe { WATCH.load(Ordering::Acquire).as_ref() };
+    if is_fault && let Some(watch) = watch {
         // SAFETY: a fault's record holds an address.
         let address = unsafe { info.si_addr() }.addr();
         if watch.guard.contains(&address) {

@@ -88,7 +88,7 @@ impl Service {
 }
 
 /// Whatever tasks have printed is seen before the worker sleeps: it may be killed in its sleep.
-fn flush_stdout() {
+pub(super) fn flush_stdout() {
     // There is nobody to tell of a failure, and `print!` in a task tells it by itself.
     let _ = io::stdout().flush();
 }

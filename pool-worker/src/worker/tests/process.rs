@@ -4,7 +4,7 @@
 use super::*;
 use crate::channel::{LastWords, MAX_LAST_WORDS, Segment};
 use crate::entry;
-use crate::protocol::{LastWordsKind, Setup, StartMethod, Status};
+use crate::protocol::{LastWordsKind, Setup, StartMethod, Status, Surroundings};
 use crate::sys::{self, Readiness};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -27,6 +27,7 @@ impl Worker {
         let setup = Setup {
             tasks: tasks.iter().map(ToString::to_string).collect(),
             start_method: StartMethod::Spawn,
+            surroundings: Surroundings::default(),
         };
         let setup = rmp_serde::to_vec(&setup).unwrap();
         let setup = sys::write_sealed(c"setup", &setup).unwrap();

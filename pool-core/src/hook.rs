@@ -1,0 +1,216 @@
+//! Calls that the executor makes for itself: preload, initializer, the last call of a worker.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Wake;
+use std::time::Duration;
+
+use pool_worker::Task;
+use pool_worker::channel::Bytes;
+use pool_worker::registry::{TaskId, registry};
+
+use crate::call::name_of;
+use crate::calls::{CallId, Outcome};
+use crate::driver::{CallRef, Locked, Pool};
+use crate::error::Error;
+use crate::gate::Breakdown;
+use crate::task_error::TaskErrorKind;
+use crate::waiter::Waiter;
+
+/// What the tasks may return that an executor calls for itself, as
+/// [`initializer`](crate::ExecutorBuilder::initializer) and
+/// [`preload`](crate::ExecutorBuilder::preload): nothing, or a `Result` whose error is for people to
+/// read.
+#[diagnostic::on_unimplemented(
+    message = "a task that the executor calls for itself returns `()` or `Result<(), E>`, not `{Self}`",
+    note = "the error `E` implements `Display`; its text tells what went wrong"
+)]
+pub trait InitOutput: sealed::InitOutput {}
+
+impl<T: sealed::InitOutput> InitOutput for T {}
+
+mod sealed {
+    pub trait InitOutput {
+        /// The error as text.
+        fn into_result(self) -> Result<(), String>;
+    }
+
+    impl InitOutput for () {
+        fn into_result(self) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    impl<E: std::fmt::Display> InitOutput for Result<(), E> {
+        fn into_result(self) -> Result<(), String> {
+            self.map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Reads what the task returned.
+type Check = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
+
+/// A task that the executor calls for itself, and its arguments.
+#[derive(Clone)]
+pub(crate) struct Hook {
+    /// The setter that it came by.
+    option: &'static str,
+    task: Result<TaskId, &'static str>,
+    arguments: Result<Bytes, String>,
+    check: Arc<Check>,
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hook").field(&self.name()).finish()
+    }
+}
+
+/// Its name, as texts about it begin: "the initializer 'x'".
+impl fmt::Display for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} '{}'", self.option, self.name())
+    }
+}
+
+impl Hook {
+    /// The hook that the setter `option` of the builder sets.
+    pub(crate) fn new<F: Task<S>, S>(option: &'static str, task: F, args: &F::Args) -> Self
+    where
+        F::Output: InitOutput,
+    {
+        let decoder = task.decoder();
+        let mut arguments = Vec::new();
+        let encoded = task.encode(args, &mut arguments);
+        Self {
+            option,
+            task: task.entry(),
+            arguments: encoded
+                .map(|()| Bytes::from_vec(arguments))
+                .map_err(|error| error.to_string()),
+            check: Arc::new(move |output| {
+                let output = decoder(output)
+                    .map_err(|error| format!("what it returned cannot be decoded: {error}"))?;
+                sealed::InitOutput::into_result(output)
+            }),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        name_of(self.task)
+    }
+
+    /// Finds out what cannot work before any process is started.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if let Err(type_name) = self.task {
+            return Err(Error::invalid_option(
+                self.option,
+                registry().unknown_text(type_name),
+            ));
+        }
+        if let Err(error) = &self.arguments {
+            return Err(Error::invalid_option(
+                self.option,
+                format!("its arguments cannot be encoded: {error}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The task and its arguments, of a hook that is valid.
+    pub(crate) fn valid(&self) -> Option<(TaskId, &Bytes)> {
+        Some((self.task.ok()?, self.arguments.as_ref().ok()?))
+    }
+
+    /// A call of it, for the caller to place. What comes of it is told to `then`, among the wakers,
+    /// as decoding and the error's text are users' code, and as callbacks may wait for the worker. A
+    /// worker's death is not told: the supervising thread sees to it.
+    pub(crate) fn call(
+        &self,
+        pool: &Arc<Pool>,
+        locked: &mut Locked<'_>,
+        then: impl Fn(&Pool, Result<(), String>) + Send + Sync + 'static,
+    ) -> Option<CallId> {
+        let (task, arguments) = self.valid()?;
+        let id = locked.note_own(task, arguments.clone());
+        let pending = Pending {
+            check: Arc::clone(&self.check),
+            call: CallRef::new(Arc::clone(pool), id),
+            then,
+        };
+        // A fresh call is not done, so the waiter stays with it.
+        let _ = locked.wait(id, Waiter::Future(Arc::new(pending).into()));
+        Some(id)
+    }
+
+    /// Ends the executor's service, as this failed: `text` says how.
+    pub(crate) fn break_down(&self, locked: &mut Locked<'_>, text: &str) {
+        locked.break_down(Arc::new(Breakdown(format!("{self} failed: {text}"))));
+        locked.turn();
+    }
+
+    /// Ends the executor's service, as this did not return in time.
+    pub(crate) fn overdue(&self, locked: &mut Locked<'_>, allowed: Option<Duration>) {
+        let text = format!(
+            "it did not return within {:?}, and was stopped; allow it more by {}_timeout",
+            allowed.unwrap_or(Duration::MAX),
+            self.option
+        );
+        self.break_down(locked, &text);
+    }
+}
+
+/// A call whose end is to be looked at.
+struct Pending<F> {
+    check: Arc<Check>,
+    call: CallRef,
+    then: F,
+}
+
+impl<F: Fn(&Pool, Result<(), String>) + Send + Sync + 'static> Wake for Pending<F> {
+    fn wake(self: Arc<Self>) {
+        let result = match self.call.take() {
+            Some(Outcome::Returned(output)) => catch_unwind(AssertUnwindSafe(|| {
+                (self.check)(&output)
+            }))
+            .unwrap_or_else(|_| Err("what it returned panicked while it was decoded".into())),
+            // The executor's own end, or a death that is counted and mended elsewhere.
+            Some(Outcome::Failed(error))
+                if matches!(
+                    error.kind(),
+                    TaskErrorKind::WorkerDied | TaskErrorKind::Killed | TaskErrorKind::PoolBroken
+                ) =>
+            {
+                return;
+            }
+            Some(Outcome::Failed(error)) => Err(error.to_string()),
+            None => return,
+        };
+        (self.then)(self.call.pool(), result);
+    }
+}
+
+/// The tasks that an executor calls for itself, and how long each may take.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hooks {
+    /// Once in each fork server.
+    pub(crate) preload: Option<Hook>,
+    pub(crate) preload_timeout: Option<Duration>,
+    /// Once in each worker, before any other call.
+    pub(crate) initializer: Option<Hook>,
+    pub(crate) initializer_timeout: Option<Duration>,
+    /// Once in each worker that ends in good order, after any other call.
+    pub(crate) on_worker_exit: Option<Hook>,
+    pub(crate) exit_timeout: Option<Duration>,
+}
+
+impl Hooks {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        [&self.preload, &self.initializer, &self.on_worker_exit]
+            .into_iter()
+            .flatten()
+            .try_for_each(Hook::validate)
+    }
+}

@@ -1,0 +1,99 @@
+//! The last call of workers that end in good order.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Supervisor;
+use crate::calls::CallId;
+use crate::driver::{Locked, Pool};
+use crate::gate::Gate;
+use crate::hook::Hook;
+use crate::member::{Member, Sentence};
+
+/// How long the last calls may take where nothing else was asked for.
+const WITHIN: Duration = Duration::from_secs(10);
+/// How often to look whether a worker has got over calls that were taken back, and so has room.
+const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_millis(1);
+
+/// The last calls, once they were made.
+pub(super) struct Farewell {
+    /// When they have taken too long.
+    deadline: Option<Instant>,
+    /// Those that a worker has no room for yet, by its slot.
+    unsaid: Vec<(usize, CallId)>,
+}
+
+impl Farewell {
+    /// Hands the calls over that there is room for.
+    fn say(&mut self, locked: &mut Locked<'_>) {
+        self.unsaid.retain(|&(slot, call)| {
+            if locked.member(slot).is_none_or(|member| !is_well(member)) {
+                locked.let_go(call);
+                return false;
+            }
+            !locked.place_own(slot, call)
+        });
+        locked.turn();
+    }
+}
+
+impl Supervisor {
+    /// Whether the workers of an executor that is over have made their last calls.
+    pub(super) fn is_finished(&mut self, locked: &mut Locked<'_>) -> bool {
+        let Some(hook) = &self.hooks.on_worker_exit else {
+            return true;
+        };
+        if self.farewell.is_none() && matches!(locked.gate(), Gate::Closed) {
+            let allowed = self.hooks.exit_timeout.unwrap_or(WITHIN);
+            self.farewell = Some(Farewell {
+                deadline: Instant::now().checked_add(allowed),
+                unsaid: last_calls(hook, &self.pool, locked),
+            });
+        }
+        let Some(farewell) = &mut self.farewell else {
+            return true;
+        };
+        farewell.say(locked);
+        let late = locked.members().filter(|member| !member.is_idle()).count();
+        let late = late + farewell.unsaid.len();
+        let is_overdue = farewell.deadline.is_some_and(|end| end <= Instant::now());
+        if is_overdue && late > 0 {
+            eprintln!("{hook} did not return in time in {late} workers, and was stopped");
+            for (_, call) in farewell.unsaid.drain(..) {
+                locked.let_go(call);
+            }
+        }
+        late == 0 || is_overdue
+    }
+
+    /// How long until the last calls are to be looked at.
+    pub(super) fn farewell_time_left(&self, now: Instant) -> Option<Duration> {
+        let Farewell { deadline, unsaid } = self.farewell.as_ref()?;
+        let room = (!unsaid.is_empty()).then_some(ROOM_LOOKED_FOR_EVERY);
+        let end = deadline.map(|deadline| deadline.saturating_duration_since(now));
+        room.into_iter().chain(end).min()
+    }
+}
+
+/// A last call for every worker that is there and well. One that fails is told on standard error, as
+/// there is nobody left to be told.
+fn last_calls(hook: &Hook, pool: &Arc<Pool>, locked: &mut Locked<'_>) -> Vec<(usize, CallId)> {
+    let slots = 0..locked.slots();
+    let call_of = |slot| {
+        locked.member(slot).filter(|member| is_well(member))?;
+        let told = hook.clone();
+        let then = move |_: &Pool, result: Result<(), String>| {
+            if let Err(text) = result {
+                eprintln!("{told} failed: {text}");
+            }
+        };
+        Some((slot, hook.call(pool, locked, then)?))
+    };
+    slots.filter_map(call_of).collect()
+}
+
+/// Whether the worker has come to life, as the fork server may yet have to tell, and nothing is
+/// against it.
+fn is_well(member: &Member) -> bool {
+    member.told_pid().is_some() && member.ready && member.sentence == Sentence::None
+}

@@ -1,0 +1,212 @@
+//! The preload: one call in each new fork server, before any worker is asked for.
+//!
+//! It goes through a channel like that of a worker. The fork server's end of it is served by a
+//! thread; its other threads, if the preload leaves any, are counted when the call has returned, and
+//! the fork server says whether it can fork all the same. Only after both are workers asked for.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use pool_worker::channel::{Answer, ApplicationEnd, Offer, Segment, Violation, events};
+use pool_worker::protocol::{LastWordsKind, PanicReport, Status};
+use pool_worker::registry::registry;
+
+use super::{PRELOAD, Supervisor, request_within};
+use crate::calls::{CallId, Outcome};
+use crate::driver::Pool;
+use crate::hook::Hook;
+use crate::scheduler::failure;
+use crate::sys;
+use crate::task_error::Ending;
+
+/// A preload that was asked for and is not done.
+pub(super) struct Preloading {
+    link: ApplicationEnd,
+    control: OwnedFd,
+    call: CallId,
+    /// How many bytes of its arguments were sent.
+    sent: usize,
+    /// It has returned, and said that all is well.
+    returned: Arc<AtomicBool>,
+    /// The fork server can fork after it.
+    reported: bool,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Preloading {
+    /// Sends and takes what can be, and has the bell ring for the rest.
+    fn pump(&mut self, arguments: &[u8]) -> Result<Option<Answer>, Violation> {
+        let mut answer = None;
+        loop {
+            while let Some(received) = self.link.receive()? {
+                answer = Some(received);
+            }
+            self.sent += self.link.send_more(0, &arguments[self.sent..]);
+            self.link.wake();
+            let more = if self.sent < arguments.len() {
+                events::LOW
+            } else {
+                0
+            };
+            if !self
+                .link
+                .arm_socket(events::ANSWER | events::HALF_FULL | more)
+            {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// What the fork server had to say of its death, from here to the end of the sentence.
+    fn last_words(&self, status: Option<i32>) -> Option<String> {
+        let words = self.link.last_words()?;
+        if words.kind == LastWordsKind::STACK_OVERFLOW {
+            return Some(", as its stack overflowed".into());
+        }
+        // The words outlive a panic that was caught, so they tell of an abort only.
+        let aborted = status.is_none_or(|status| libc::WTERMSIG(status) == libc::SIGABRT);
+        let report: PanicReport = rmp_serde::from_slice(&words.bytes).ok()?;
+        let place = report.location.unwrap_or_default();
+        aborted.then(|| format!(", panicking at {place}: {}", report.message))
+    }
+}
+
+impl Supervisor {
+    /// Has a new fork server run the preload, if there is one.
+    pub(super) fn begin_preload(&mut self) -> io::Result<()> {
+        let Some(hook) = &self.hooks.preload else {
+            return Ok(());
+        };
+        let Some((task, arguments)) = hook.valid() else {
+            return Ok(());
+        };
+        let (segment, rings) = Segment::create()?;
+        let (control, theirs) = sys::socket_pair()?;
+        self.epoll.add(control.as_fd(), PRELOAD)?;
+        self.server.request_preload(rings.as_fd(), theirs.as_fd())?;
+        let returned = Arc::new(AtomicBool::new(false));
+        let (told, failed) = (Arc::clone(&returned), hook.clone());
+        let then = move |pool: &Pool, result: Result<(), String>| match result {
+            Ok(()) => {
+                told.store(true, Ordering::Release);
+                pool.lock().poke();
+            }
+            Err(text) => failed.break_down(&mut pool.lock(), &text),
+        };
+        let Some(call) = hook.call(&self.pool, &mut self.pool.lock(), then) else {
+            return Ok(());
+        };
+        let mut link = ApplicationEnd::new(segment);
+        let sent = match link.offer(task.to_raw(), 0, arguments) {
+            Offer::Placed(_) => arguments.len(),
+            Offer::Begun(_, sent) => sent,
+            Offer::Full => return Err(io::ErrorKind::StorageFull.into()),
+        };
+        let timeout = self.hooks.preload_timeout;
+        self.preloading = Some(Preloading {
+            link,
+            control,
+            call,
+            sent,
+            returned,
+            reported: false,
+            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        });
+        self.pump_preload();
+        Ok(())
+    }
+
+    /// The bell of the preload rang.
+    pub(super) fn preload_rang(&mut self) {
+        let Some(preloading) = &self.preloading else {
+            return;
+        };
+        if !sys::take_bell(preloading.control.as_fd()) {
+            // Its end follows from the fork server's report, or death.
+            let _ = self.epoll.remove(preloading.control.as_fd());
+        }
+        self.pump_preload();
+    }
+
+    fn pump_preload(&mut self) {
+        let Some(preloading) = &mut self.preloading else {
+            return;
+        };
+        let Some((task, arguments)) = self.hooks.preload.as_ref().and_then(Hook::valid) else {
+            return;
+        };
+        match preloading.pump(arguments) {
+            Ok(Some(Answer { status, body, .. })) => {
+                let outcome = match status {
+                    Status::Returned => Outcome::Returned(body),
+                    status => Outcome::Failed(failure(registry().name(task), status, &body)),
+                };
+                self.pool.lock().finish(preloading.call, outcome);
+            }
+            Ok(None) => {}
+            Err(Violation(how)) => self.fail_preload(how),
+        }
+    }
+
+    /// The fork server can fork after the preload, with so much memory that is its own.
+    pub(super) fn preloaded(&mut self, memory: u64) {
+        self.request_within = request_within(memory);
+        self.pump_preload();
+        if let Some(preloading) = &mut self.preloading {
+            preloading.reported = true;
+        }
+    }
+
+    /// Looks whether the preload is done, or has taken too long.
+    pub(super) fn check_preload(&mut self) {
+        let done = |it: &mut Preloading| it.reported && it.returned.load(Ordering::Acquire);
+        if let Some(preloading) = self.preloading.take_if(done) {
+            let _ = self.epoll.remove(preloading.control.as_fd());
+        }
+        let deadline = self.preloading.as_ref().and_then(|it| it.deadline);
+        if deadline.is_some_and(|deadline| deadline <= Instant::now())
+            && let Some(hook) = &self.hooks.preload
+        {
+            hook.overdue(&mut self.pool.lock(), self.hooks.preload_timeout);
+        }
+    }
+
+    /// Whether it was the preload that the fork server died in; the executor is broken then.
+    pub(super) fn died_in_preload(&mut self) -> bool {
+        let Some(preloading) = &self.preloading else {
+            return false;
+        };
+        let pid = self.server.pid();
+        let status = self.server.status();
+        let how = status.map_or_else(
+            || "ended in an unknown way".to_owned(),
+            |status| Ending(status).to_string(),
+        );
+        let words = preloading.last_words(status).unwrap_or_default();
+        let text = format!("the fork server that ran it, process {pid}, {how}{words}");
+        self.fail_preload(&text);
+        true
+    }
+
+    pub(super) fn fail_preload(&self, text: &str) {
+        if let Some(hook) = &self.hooks.preload {
+            hook.break_down(&mut self.pool.lock(), text);
+        }
+    }
+
+    /// At the end: nobody is to wait for the preload any more.
+    pub(super) fn drop_preload(&mut self) {
+        if let Some(Preloading { call, .. }) = self.preloading.take() {
+            self.pool.lock().let_go(call);
+        }
+    }
+
+    /// How long until the preload has taken too long.
+    pub(super) fn preload_time_left(&self, now: Instant) -> Option<Duration> {
+        let deadline = self.preloading.as_ref()?.deadline?;
+        Some(deadline.saturating_duration_since(now))
+    }
+}
