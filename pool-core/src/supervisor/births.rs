@@ -75,6 +75,9 @@ impl Supervisor {
             "the fork server, process {}, died",
             self.server.pid()
         ));
+        if self.pool.lock().is_over() {
+            return;
+        }
         if self.setup.start_method == StartMethod::Fork {
             return self.break_down(
                 "the fork server died, and a copy of the application cannot be made again; \
