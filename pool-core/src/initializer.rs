@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::Wake;
 
 use pool_worker::Task;
-use pool_worker::channel::Bytes;
+use pool_worker::channel::Payload;
+use pool_worker::codec::{Encoded, Source};
 use pool_worker::registry::{TaskId, registry};
 
 use crate::call::name_of;
@@ -47,7 +48,7 @@ mod sealed {
 }
 
 /// Reads what the initializer returned.
-type Check = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
+type Check = dyn Fn(Source<'_>) -> Result<(), String> + Send + Sync;
 
 /// A worker whose initializer runs.
 struct Start {
@@ -66,7 +67,7 @@ impl Wake for Start {
 #[derive(Clone)]
 pub(crate) struct Initializer {
     task: Result<TaskId, &'static str>,
-    arguments: Result<Bytes, String>,
+    arguments: Result<Payload, String>,
     check: Arc<Check>,
 }
 
@@ -82,12 +83,12 @@ impl Initializer {
         F::Output: InitOutput,
     {
         let decoder = task.decoder();
-        let mut arguments = Vec::new();
-        let encoded = task.encode(args, &mut arguments);
+        let mut arguments = Encoded::default();
+        let encoded = (task.encoder().borrowed)(args, &mut arguments);
         Self {
             task: task.entry(),
             arguments: encoded
-                .map(|()| Bytes::from_vec(arguments))
+                .map(|()| Payload::take(&mut arguments))
                 .map_err(|error| error.to_string()),
             check: Arc::new(move |output| {
                 let output = decoder(output)
@@ -143,10 +144,11 @@ impl Initializer {
     /// error's text are users' code, and as callbacks may wait for the worker.
     fn returned(&self, call: &CallRef, number: u64) {
         let result = match call.take() {
-            Some(Outcome::Returned(output)) => catch_unwind(AssertUnwindSafe(|| {
-                (self.check)(&output)
-            }))
-            .unwrap_or_else(|_| Err("what it returned panicked while it was decoded".into())),
+            Some(Outcome::Returned(mut output)) => {
+                catch_unwind(AssertUnwindSafe(|| (self.check)(output.source()))).unwrap_or_else(
+                    |_| Err("what it returned panicked while it was decoded".into()),
+                )
+            }
             // The supervising thread has counted a death, and replaces the worker; the rest is the
             // executor's own end.
             Some(Outcome::Failed(error))

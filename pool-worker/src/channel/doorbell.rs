@@ -10,13 +10,18 @@ use super::segment::{Segment, futex_wait, futex_wake};
 #[derive(Clone, Debug)]
 pub struct Doorbell {
     pub(super) segment: Arc<Segment>,
+    /// Up to where answers had been taken.
     pub(super) tail: u64,
+    /// What the worker must have taken of the ring of calls for a piece to fit.
+    pub(super) room_from: u64,
 }
 
 impl Doorbell {
-    /// Whether answers came since this handle was made.
-    pub fn has_answers(&self) -> bool {
-        self.segment.header().answers_head.0.load(Acquire) != self.tail
+    /// Whether answers came since this handle was made, or room for what is to be sent.
+    pub fn has_news(&self) -> bool {
+        let header = self.segment.header();
+        header.answers_head.0.load(Acquire) != self.tail
+            || header.calls_tail.0.load(Acquire) >= self.room_from
     }
 
     /// How often the doorbell was rung; to be read before the bell is armed.
