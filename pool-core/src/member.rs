@@ -220,6 +220,7 @@ impl Member {
     }
 
     /// Takes the next answer and the call that it answers.
+    #[inline]
     pub(crate) fn receive(
         &mut self,
         calls: &mut Calls,

@@ -108,7 +108,7 @@ impl ApplicationEnd {
         Doorbell {
             segment: Arc::clone(&self.segment),
             tail: self.tail,
-            room_from: if more { piece } else { u64::MAX },
+            room_from: more.then_some(piece),
         }
     }
 

@@ -12,8 +12,9 @@ pub struct Doorbell {
     pub(super) segment: Arc<Segment>,
     /// Up to where answers had been taken.
     pub(super) tail: u64,
-    /// What the worker must have taken of the ring of calls for a piece to fit.
-    pub(super) room_from: u64,
+    /// What the worker must have taken of the ring of calls for a piece to fit, if one is to be sent.
+    /// Where none is, that word is left alone: each look would take it from the worker's cache.
+    pub(super) room_from: Option<u64>,
 }
 
 impl Doorbell {
@@ -21,7 +22,9 @@ impl Doorbell {
     pub fn has_news(&self) -> bool {
         let header = self.segment.header();
         header.answers_head.0.load(Acquire) != self.tail
-            || header.calls_tail.0.load(Acquire) >= self.room_from
+            || self
+                .room_from
+                .is_some_and(|room_from| header.calls_tail.0.load(Acquire) >= room_from)
     }
 
     /// How often the doorbell was rung; to be read before the bell is armed.

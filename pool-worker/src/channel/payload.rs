@@ -30,6 +30,7 @@ impl Payload {
     }
 
     /// How many bytes there are in all.
+    #[inline]
     pub fn len(&self) -> usize {
         match self {
             Self::Small(bytes) => bytes.len(),
@@ -43,6 +44,7 @@ impl Payload {
     }
 
     /// What is decoded from it; values that lie apart are taken out.
+    #[inline]
     pub fn source(&mut self) -> Source<'_> {
         match self {
             Self::Small(bytes) => Source::new(bytes, &mut []),
@@ -62,6 +64,7 @@ impl Payload {
     }
 
     /// Takes what was encoded; of a small one the buffer is left, to be used again.
+    #[inline]
     pub fn take(encoded: &mut Encoded) -> Self {
         match take_large(encoded) {
             Some(buffers) => Self::Large(buffers),
@@ -71,6 +74,7 @@ impl Payload {
 }
 
 /// Takes what was encoded if it is too large for one frame.
+#[inline]
 pub fn take_large(Encoded { bytes, parts }: &mut Encoded) -> Option<Box<[Buffer]>> {
     if parts.is_empty() && bytes.len() <= MAX_BODY {
         return None;
