@@ -4,10 +4,9 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pool_worker::channel::Bytes;
-use pool_worker::codec::EncodeError;
+use pool_worker::channel::Payload;
+use pool_worker::codec::{EncodeError, Encoded};
 use pool_worker::registry::{TaskId, registry};
-use pool_worker::task::Encoder;
 
 use crate::task_error::{TaskError, TaskErrorKind};
 
@@ -15,7 +14,7 @@ use crate::task_error::{TaskError, TaskErrorKind};
 const KEPT_BUFFER: usize = 64 * 1024;
 
 /// A task and its encoded arguments, or why there is no such call.
-pub(crate) type Prepared = Result<(TaskId, Bytes), TaskError>;
+pub(crate) type Prepared = Result<(TaskId, Payload), TaskError>;
 
 /// The name of a task; of what is none, the name of its type.
 pub(crate) fn name_of(task: Result<TaskId, &'static str>) -> &'static str {
@@ -23,13 +22,12 @@ pub(crate) fn name_of(task: Result<TaskId, &'static str>) -> &'static str {
 }
 
 /// Finds the task and encodes its arguments, outside of any lock: both run users' code.
-pub(crate) fn prepare<A>(
+pub(crate) fn prepare(
     task: Result<TaskId, &'static str>,
-    encoder: Encoder<A>,
-    args: &A,
+    arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
 ) -> Prepared {
     match task {
-        Ok(id) => Ok((id, encode(registry().name(id), |out| encoder(args, out))?)),
+        Ok(id) => Ok((id, encode(registry().name(id), arguments)?)),
         Err(type_name) => {
             let detail = registry().unknown_text(type_name);
             Err(TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail))
@@ -40,25 +38,26 @@ pub(crate) fn prepare<A>(
 /// Encodes into a buffer that the thread keeps, so that a small call needs no memory of its own.
 fn encode(
     name: &'static str,
-    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
-) -> Result<Bytes, TaskError> {
+    encode: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
+) -> Result<Payload, TaskError> {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
     // A Serialize implementation may submit calls itself: it then finds an empty buffer here.
-    let mut buffer = BUFFER.with(RefCell::take);
-    buffer.clear();
-    let encoded = catch_unwind(AssertUnwindSafe(|| encode(&mut buffer)));
+    let mut encoded = Encoded {
+        bytes: BUFFER.with(RefCell::take),
+        parts: Vec::new(),
+    };
+    encoded.bytes.clear();
     let failed = |why: String| TaskError::new(TaskErrorKind::Encode, name).detail(why);
-    let result = match encoded {
-        Ok(Ok(())) if buffer.len() > KEPT_BUFFER => return Ok(Bytes::from_vec(buffer)),
-        Ok(Ok(())) => Ok(Bytes::from_slice(&buffer)),
+    let result = match catch_unwind(AssertUnwindSafe(|| encode(&mut encoded))) {
+        Ok(Ok(())) => Ok(Payload::take(&mut encoded)),
         Ok(Err(error)) => Err(failed(error.to_string())),
         Err(payload) => Err(failed(format!(
             "its Serialize implementation panicked: {}",
             panic_text(payload)
         ))),
     };
-    if buffer.capacity() <= KEPT_BUFFER {
-        BUFFER.with(|kept| kept.replace(buffer));
+    if encoded.bytes.capacity() <= KEPT_BUFFER {
+        BUFFER.with(|kept| kept.replace(encoded.bytes));
     }
     result
 }

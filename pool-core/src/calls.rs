@@ -5,8 +5,9 @@
 //! it: each [`CallRef`](crate::driver::CallRef), each call of a map that was not taken, and the
 //! backlog count as one reference.
 
-use pool_worker::channel::Bytes;
+use pool_worker::channel::Payload;
 use pool_worker::registry::TaskId;
+use pool_worker::sys::Buffer;
 use smallvec::SmallVec;
 
 use crate::task_error::{TaskError, TaskErrorKind};
@@ -19,7 +20,7 @@ const KEPT_SLOTS: usize = 4096;
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// The task returned this, encoded.
-    Returned(Bytes),
+    Returned(Payload),
     /// There is no result.
     Failed(TaskError),
 }
@@ -43,7 +44,7 @@ enum Stage {
     /// Nothing; the number of the next free slot, if there is one.
     Free(Option<CallId>),
     /// A call that is not done, with its arguments.
-    Pending(Bytes),
+    Pending(Payload),
     /// A call that is done.
     Done(Outcome),
     /// A call whose outcome was taken, and the kind of error that it was, if it was one.
@@ -92,7 +93,7 @@ impl Call {
     }
 
     /// The task and the arguments of a call that is not done.
-    pub(crate) fn pending(&self) -> Option<(TaskId, &Bytes)> {
+    pub(crate) fn pending(&self) -> Option<(TaskId, &Payload)> {
         match &self.stage {
             Stage::Pending(arguments) => Some((self.task?, arguments)),
             Stage::Free(_) | Stage::Done(_) | Stage::Taken(_) => None,
@@ -110,7 +111,7 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// A new call, with one reference to it.
-    pub(crate) fn insert(&mut self, task: TaskId, arguments: Bytes) -> CallId {
+    pub(crate) fn insert(&mut self, task: TaskId, arguments: Payload) -> CallId {
         self.put(Call::new(Some(task), Stage::Pending(arguments)))
     }
 
@@ -203,6 +204,14 @@ impl Calls {
         match std::mem::replace(&mut call.stage, Stage::Taken(failure)) {
             Stage::Done(outcome) => Some(outcome),
             Stage::Free(_) | Stage::Pending(_) | Stage::Taken(_) => None,
+        }
+    }
+
+    /// Takes the memory of the arguments of a call that never begins again.
+    pub(crate) fn take_memory(&mut self, id: CallId) -> Vec<Buffer> {
+        match &mut self.get_mut(id).stage {
+            Stage::Pending(arguments) => std::mem::take(arguments).into_memory(),
+            Stage::Free(_) | Stage::Done(_) | Stage::Taken(_) => Vec::new(),
         }
     }
 

@@ -16,7 +16,9 @@
 //! armed for the event loop with all that somebody has to hear of ([`Scheduler::turn`] restores
 //! this before the lock is let go of). An attending thread arms the doorbell before it sleeps and
 //! looks at the ring once more after arming; it leaves by a turn, which arms the bell for the event
-//! loop again. Any other waiter is registered with its call under the lock, before a turn.
+//! loop again. One that drives a large value attends its worker until all of it has crossed, and
+//! looks at the rings awake or asleep in the same way. Any other waiter is registered with its call
+//! under the lock, before a turn.
 //! A call that leaves an attended worker (taken back, or by the worker's death) rings the thread
 //! that attends it.
 

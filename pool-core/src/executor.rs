@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pool_worker::Task;
 
-use crate::call::{name_of, prepare};
+use crate::call::{Prepared, name_of, prepare};
 use crate::driver::{CallRef, Pool};
 use crate::future::{TaskFuture, TaskHandle};
 use crate::map::{Map, Source};
@@ -51,13 +51,11 @@ impl Executor {
     /// Calls `task` with `args` on a worker. Never blocks; whatever fails is the future's error.
     ///
     /// `args` is the argument itself for a task with one parameter, `()` for none, and a tuple for
-    /// more. See [`TaskFuture`] for an example.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "arguments go to another process: the caller gives them away"
-    )]
+    /// more. Large texts and vectors of plain numbers are sent from the memory that they are in, and
+    /// a result of about their size arrives in it. See [`TaskFuture`] for an example.
     pub fn submit<F: Task<S>, S>(&self, task: F, args: F::Args) -> TaskFuture<F::Output> {
-        self.submit_ref(task, &args)
+        let owned = task.encoder().owned;
+        self.submit_prepared(task, prepare(task.entry(), |out| owned(args, out)))
     }
 
     /// As [`submit`](Self::submit), with borrowed arguments: they are encoded, not cloned.
@@ -77,8 +75,12 @@ impl Executor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn submit_ref<F: Task<S>, S>(&self, task: F, args: &F::Args) -> TaskFuture<F::Output> {
+        let borrowed = task.encoder().borrowed;
+        self.submit_prepared(task, prepare(task.entry(), |out| borrowed(args, out)))
+    }
+
+    fn submit_prepared<F: Task<S>, S>(&self, task: F, prepared: Prepared) -> TaskFuture<F::Output> {
         let name = name_of(task.entry());
-        let prepared = prepare(task.entry(), task.encoder(), args);
         let mut locked = self.pool.lock();
         let id = match prepared.and_then(|call| locked.refusal(name).map_or(Ok(call), Err)) {
             Ok((task, arguments)) => {
@@ -102,8 +104,8 @@ impl Executor {
         F: Task<S>,
         I: IntoIterator<Item = F::Args>,
     {
-        let (entry, encoder) = (task.entry(), task.encoder());
-        let prepare = Box::new(move |args: &F::Args| prepare(entry, encoder, args));
+        let (entry, owned) = (task.entry(), task.encoder().owned);
+        let prepare = Box::new(move |args: F::Args| prepare(entry, |out| owned(args, out)));
         let source = Source::new(&self.pool, name_of(entry), prepare, inputs.into_iter());
         Map::new(Arc::clone(&self.pool), source, task.decoder())
     }
@@ -129,8 +131,8 @@ impl Executor {
         F: Task<S>,
         I: IntoIterator<Item = &'a F::Args>,
     {
-        let (entry, encoder) = (task.entry(), task.encoder());
-        let prepare = Box::new(move |args: &&'a F::Args| prepare(entry, encoder, args));
+        let (entry, borrowed) = (task.entry(), task.encoder().borrowed);
+        let prepare = Box::new(move |args: &'a F::Args| prepare(entry, |out| borrowed(args, out)));
         let source = Source::new(&self.pool, name_of(entry), prepare, inputs.into_iter());
         Map::new(Arc::clone(&self.pool), source, task.decoder())
     }

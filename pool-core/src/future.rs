@@ -254,8 +254,8 @@ pub(crate) fn decode<R>(
 ) -> Result<R, TaskError> {
     let undecodable = |why: String| TaskError::new(TaskErrorKind::Decode, task).detail(why);
     match outcome {
-        Some(Outcome::Returned(output)) => {
-            match catch_unwind(AssertUnwindSafe(|| decoder(&output))) {
+        Some(Outcome::Returned(mut output)) => {
+            match catch_unwind(AssertUnwindSafe(|| decoder(output.source()))) {
                 Ok(result) => result.map_err(|error| undecodable(error.to_string())),
                 Err(payload) => Err(undecodable(format!(
                     "its Deserialize implementation panicked: {}",

@@ -7,7 +7,8 @@ use std::task::Wake;
 use std::time::Duration;
 
 use pool_worker::Task;
-use pool_worker::channel::Bytes;
+use pool_worker::channel::Payload;
+use pool_worker::codec::{Encoded, Source};
 use pool_worker::registry::{TaskId, registry};
 
 use crate::call::name_of;
@@ -50,7 +51,7 @@ mod sealed {
 }
 
 /// Reads what the task returned.
-type Check = dyn Fn(&[u8]) -> Result<(), String> + Send + Sync;
+type Check = dyn Fn(Source<'_>) -> Result<(), String> + Send + Sync;
 
 /// A task that the executor calls for itself, and its arguments.
 #[derive(Clone)]
@@ -58,7 +59,7 @@ pub(crate) struct Hook {
     /// The setter that it came by.
     option: &'static str,
     task: Result<TaskId, &'static str>,
-    arguments: Result<Bytes, String>,
+    arguments: Result<Payload, String>,
     check: Arc<Check>,
 }
 
@@ -82,13 +83,13 @@ impl Hook {
         F::Output: InitOutput,
     {
         let decoder = task.decoder();
-        let mut arguments = Vec::new();
-        let encoded = task.encode(args, &mut arguments);
+        let mut arguments = Encoded::default();
+        let encoded = (task.encoder().borrowed)(args, &mut arguments);
         Self {
             option,
             task: task.entry(),
             arguments: encoded
-                .map(|()| Bytes::from_vec(arguments))
+                .map(|()| Payload::take(&mut arguments))
                 .map_err(|error| error.to_string()),
             check: Arc::new(move |output| {
                 let output = decoder(output)
@@ -120,7 +121,7 @@ impl Hook {
     }
 
     /// The task and its arguments, of a hook that is valid.
-    pub(crate) fn valid(&self) -> Option<(TaskId, &Bytes)> {
+    pub(crate) fn valid(&self) -> Option<(TaskId, &Payload)> {
         Some((self.task.ok()?, self.arguments.as_ref().ok()?))
     }
 
@@ -172,10 +173,11 @@ struct Pending<F> {
 impl<F: Fn(&Pool, Result<(), String>) + Send + Sync + 'static> Wake for Pending<F> {
     fn wake(self: Arc<Self>) {
         let result = match self.call.take() {
-            Some(Outcome::Returned(output)) => catch_unwind(AssertUnwindSafe(|| {
-                (self.check)(&output)
-            }))
-            .unwrap_or_else(|_| Err("what it returned panicked while it was decoded".into())),
+            Some(Outcome::Returned(mut output)) => {
+                catch_unwind(AssertUnwindSafe(|| (self.check)(output.source()))).unwrap_or_else(
+                    |_| Err("what it returned panicked while it was decoded".into()),
+                )
+            }
             // The executor's own end, or a death that is counted and mended elsewhere.
             Some(Outcome::Failed(error))
                 if matches!(

@@ -5,7 +5,9 @@ use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use pool_worker::channel::{ApplicationEnd, Bytes, LastWords, Offer, Ticket, Violation};
+use pool_worker::channel::{
+    ApplicationEnd, LastWords, Offer, Patience, Payload, Sent, Ticket, Violation,
+};
 use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
 
@@ -15,6 +17,7 @@ use crate::sys;
 mod bells;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod streams;
 
 /// For how long a worker may look for calls before it sleeps, where there are cores to spare.
 const SPIN_MICROSECONDS: u32 = 50;
@@ -29,6 +32,8 @@ pub(crate) struct Placed {
     pub(crate) id: CallId,
     pinned: bool,
     ticket: Ticket,
+    /// The memory of its arguments was given to its answer.
+    spent: bool,
 }
 
 /// A worker that is a member of the pool.
@@ -47,8 +52,10 @@ pub(crate) struct Member {
     first_seq: u32,
     /// How many calls of the window are still this worker's.
     live: usize,
-    /// How many bytes of the last call's arguments were sent, while some are left to send.
-    streamed: Option<usize>,
+    /// How much of the last call's arguments was sent, while some are left to send.
+    streamed: Option<Sent>,
+    /// Whether its next piece is worth looking for.
+    pub(crate) patience: Patience,
     /// The worker's initializer, if there is one, has returned.
     pub(crate) ready: bool,
     /// A thread waits for this worker and rings for itself.
@@ -95,6 +102,7 @@ impl Member {
             first_seq: 0,
             live: 0,
             streamed: None,
+            patience: Patience::default(),
             ready,
             attended: false,
             armed: UNKNOWN_BELL,
@@ -146,10 +154,6 @@ impl Member {
         self.link.is_awake()
     }
 
-    pub(crate) fn is_streaming(&self) -> bool {
-        self.streamed.is_some()
-    }
-
     pub(crate) fn takes_calls(&self) -> bool {
         self.ready && self.sentence == Sentence::None && self.streamed.is_none()
     }
@@ -179,41 +183,28 @@ impl Member {
         &mut self,
         id: CallId,
         task: TaskId,
-        arguments: &[u8],
+        arguments: &Payload,
         pinned: bool,
     ) -> Option<u32> {
         let seq = self.seq_at(self.window.len());
-        let ticket = match self.link.offer(task.to_raw(), seq, arguments) {
-            Offer::Placed(ticket) => ticket,
-            Offer::Begun(ticket, sent) => {
-                self.streamed = Some(sent);
-                ticket
-            }
-            Offer::Full => return None,
+        let Offer::Placed(ticket) = self.link.offer(task.to_raw(), seq, arguments) else {
+            return None;
         };
+        if let Payload::Large(_) = arguments {
+            self.streamed = Some(Sent::default());
+        }
         if self.live == 0 {
             self.last_progress = Instant::now();
         }
-        self.window.push_back(Some(Placed { id, pinned, ticket }));
+        self.window.push_back(Some(Placed {
+            id,
+            pinned,
+            ticket,
+            spent: false,
+        }));
         self.live += 1;
         self.touched = true;
         Some(seq)
-    }
-
-    /// Sends on the call whose arguments are larger than the ring.
-    pub(crate) fn send_more(&mut self, calls: &Calls) {
-        let Some(sent) = self.streamed else { return };
-        let seq = self.seq_at(self.window.len() - 1);
-        let Some(Some(placed)) = self.window.back() else {
-            return;
-        };
-        let Some((_, arguments)) = calls.get(placed.id).pending() else {
-            return;
-        };
-        let more = self.link.send_more(seq, &arguments[sent..]);
-        self.touched |= more > 0;
-        let sent = sent + more;
-        self.streamed = (sent < arguments.len()).then_some(sent);
     }
 
     /// Wakes the worker if something changed for it.
@@ -229,9 +220,20 @@ impl Member {
     }
 
     /// Takes the next answer and the call that it answers.
-    pub(crate) fn receive(&mut self) -> Result<Option<(CallId, Status, Bytes)>, Violation> {
+    #[inline]
+    pub(crate) fn receive(
+        &mut self,
+        calls: &mut Calls,
+    ) -> Result<Option<(CallId, Status, Payload)>, Violation> {
         let before = self.link.taken();
-        let received = self.link.receive();
+        let whole = self.window.len() - usize::from(self.is_streaming());
+        let received = self.link.receive(|link, seq| {
+            let index = seq.wrapping_sub(self.first_seq) as usize;
+            let placed = self.window.get_mut(index).filter(|_| index < whole);
+            placed
+                .and_then(Option::as_mut)
+                .map_or_else(Vec::new, |placed| placed.give_memory(link, calls))
+        });
         // Also a part of an answer makes room for which the worker may be asleep.
         self.touched |= self.link.taken() != before;
         let Some(answer) = received? else {
@@ -298,7 +300,8 @@ impl Member {
     /// Sees to it that a call never begins here; `false` if it has begun.
     #[must_use]
     pub(crate) fn revoke(&self, placed: &Placed) -> bool {
-        self.link.revoke(placed.ticket)
+        // Whatever the worker says of it by now: without its arguments it can begin nowhere else.
+        !placed.spent && self.link.revoke(placed.ticket)
     }
 
     fn revoked(&mut self, index: usize) -> Option<CallId> {

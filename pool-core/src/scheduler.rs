@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use pool_worker::channel::{Bytes, events};
+use pool_worker::channel::{Payload, events};
 use pool_worker::protocol::{PanicReport, Status};
 use pool_worker::registry::{TaskId, registry};
 
@@ -148,7 +148,7 @@ impl Scheduler {
     }
 
     /// Takes a call, with one reference to it. The gate was looked at before.
-    pub(crate) fn submit(&mut self, task: TaskId, arguments: Bytes) -> CallId {
+    pub(crate) fn submit(&mut self, task: TaskId, arguments: Payload) -> CallId {
         let id = self.calls.insert(task, arguments);
         self.outstanding += 1;
         self.calls.retain(id);
@@ -162,7 +162,7 @@ impl Scheduler {
     }
 
     /// Notes a call of the executor's own, which never enters the backlog, with one reference to it.
-    pub(crate) fn note_own(&mut self, task: TaskId, arguments: Bytes) -> CallId {
+    pub(crate) fn note_own(&mut self, task: TaskId, arguments: Payload) -> CallId {
         let id = self.calls.insert(task, arguments);
         self.calls.get_mut(id).pinned = true;
         id
@@ -247,8 +247,8 @@ impl Scheduler {
     /// Takes in the answers of one worker.
     pub(crate) fn collect(&mut self, slot: usize) {
         let mut any = false;
-        while let Some(member) = self.member(slot) {
-            match member.receive() {
+        while let Some(member) = self.members.get_mut(slot).and_then(Option::as_mut) {
+            match member.receive(&mut self.calls) {
                 Ok(Some((id, Status::Returned, body))) => {
                     self.finish(id, Outcome::Returned(body));
                     any = true;
@@ -359,13 +359,13 @@ fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: CallId) -> boo
 }
 
 /// Why a call has no result, as its worker's answer says it.
-pub(crate) fn failure(task: &'static str, status: Status, body: &Bytes) -> TaskError {
+pub(crate) fn failure(task: &'static str, status: Status, body: &Payload) -> TaskError {
     let failed = |kind| TaskError::new(kind, task);
-    let text = || String::from_utf8_lossy(body).into_owned();
+    let text = || String::from_utf8_lossy(body.bytes()).into_owned();
     let worker = |kind| failed(kind).side(Side::Worker).detail(text());
     match status {
         Status::Returned | Status::Panicked => {
-            let report: PanicReport = rmp_serde::from_slice(body).unwrap_or_default();
+            let report: PanicReport = rmp_serde::from_slice(body.bytes()).unwrap_or_default();
             failed(TaskErrorKind::Panicked).panicked(report)
         }
         Status::ArgumentsUndecodable => worker(TaskErrorKind::Decode),

@@ -4,6 +4,7 @@
 //! layers above handle `OwnedFd`, `BorrowedFd` and `io::Result` alone. Every descriptor is
 //! close-on-exec from birth.
 
+mod buffer;
 mod fd;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -20,6 +21,7 @@ mod task_stack;
 mod tests;
 mod thread;
 
+pub use buffer::{Buffer, OutOfMemory};
 pub use fd::{
     Readiness, Waited, above_stdio, inherited, keep_on_exec, memfd, null_stdin, poll, seal,
     write_sealed,

@@ -11,9 +11,8 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    codec::{self, DecodeError, EncodeError},
+    codec::{self, DecodeError, EncodeError, Encoded, Source},
     registry::{TaskId, registry},
-    task_entry::finished,
 };
 
 /// A function that workers can run: one marked `#[task]`, named by its path, or a [`TaskRef`].
@@ -67,21 +66,28 @@ pub trait Task<S>: sealed::Task<S> + Copy + 'static {
     /// What decodes the output.
     #[doc(hidden)]
     fn decoder(&self) -> Decoder<Self::Output>;
+}
 
-    /// Appends the encoded arguments to `out`.
-    #[doc(hidden)]
-    fn encode(&self, args: &Self::Args, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        self.encoder()(args, out)
+/// What encodes arguments.
+#[doc(hidden)]
+pub struct Encoder<Args> {
+    /// Encodes arguments that the caller keeps.
+    pub borrowed: fn(&Args, &mut Encoded) -> Result<(), EncodeError>,
+    /// Encodes arguments that the caller gives away: large ones are not copied.
+    pub owned: fn(Args, &mut Encoded) -> Result<(), EncodeError>,
+}
+
+impl<Args> Clone for Encoder<Args> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-/// Appends encoded arguments to a buffer.
-#[doc(hidden)]
-pub type Encoder<Args> = fn(&Args, &mut Vec<u8>) -> Result<(), EncodeError>;
+impl<Args> Copy for Encoder<Args> {}
 
 /// Reads a task's output, and refuses bytes behind it.
 #[doc(hidden)]
-pub type Decoder<Output> = fn(&[u8]) -> Result<Output, DecodeError>;
+pub type Decoder<Output> = fn(Source<'_>) -> Result<Output, DecodeError>;
 
 mod sealed {
     /// Nobody else implements [`Task`](super::Task).
@@ -120,9 +126,15 @@ macro_rules! function {
 /// Makes functions of two parameters and more tasks, up to as many as are named.
 macro_rules! functions {
     ($($name:ident $ty:ident)+;) => {
-        function!($($ty)+; ($($ty),+); |($($name),+), out| {
-            $(codec::encode($name, out)?;)+
-            Ok(())
+        function!($($ty)+; ($($ty),+); Encoder {
+            borrowed: |($($name),+), out| {
+                $(codec::encode_borrowed($name, out)?;)+
+                Ok(())
+            },
+            owned: |($($name),+), out| {
+                $(codec::encode_owned($name, out)?;)+
+                Ok(())
+            },
         });
     };
     ($($name:ident $ty:ident)+; $next:ident $next_ty:ident $($rest:ident)*) => {
@@ -131,8 +143,11 @@ macro_rules! functions {
     };
 }
 
-function!(; (); |(), _| Ok(()));
-function!(A; A; codec::encode::<A>);
+function!(; (); Encoder { borrowed: |(), _| Ok(()), owned: |(), _| Ok(()) });
+function!(A; A; Encoder {
+    borrowed: codec::encode_borrowed::<A>,
+    owned: codec::encode_owned::<A>,
+});
 functions!(a A b B; c C d D e E f G g H h I i J j K k L l M m N n O o P p Q);
 
 /// The entry of the function whose type is `F`.
@@ -150,10 +165,10 @@ fn entry_of<F: 'static>() -> Result<TaskId, &'static str> {
         .ok_or_else(type_name::<F>)
 }
 
-/// Reads the one value that makes up `bytes`.
-fn decode_output<R: DeserializeOwned + 'static>(mut bytes: &[u8]) -> Result<R, DecodeError> {
-    let output = codec::decode(&mut bytes)?;
-    finished(bytes)?;
+/// Reads the one value that makes up `source`.
+fn decode_output<R: DeserializeOwned + 'static>(mut source: Source<'_>) -> Result<R, DecodeError> {
+    let output = codec::decode_from(&mut source)?;
+    source.finish()?;
     Ok(output)
 }
 

@@ -6,15 +6,12 @@ use std::{
     panic::Location,
 };
 
-use serde::{
-    Serialize,
-    de::{DeserializeOwned, Error as _},
-};
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::codec::{self, DecodeError, EncodeError};
+use crate::codec::{self, DecodeError, EncodeError, Encoded, Source};
 
 /// Decodes the arguments, calls the function and encodes its output.
-type Call = fn(&[u8], &mut Vec<u8>) -> Result<(), CallError>;
+type Call = fn(Source<'_>, &mut Encoded) -> Result<(), CallError>;
 
 /// One registered task.
 pub struct TaskEntry {
@@ -76,7 +73,7 @@ impl TaskEntry {
     ///
     /// # Panics
     /// If the function does: its panic unwinds through here.
-    pub fn call(&self, args: &[u8], output: &mut Vec<u8>) -> Result<(), CallError> {
+    pub fn call(&self, args: Source<'_>, output: &mut Encoded) -> Result<(), CallError> {
         (self.call)(args, output)
     }
 }
@@ -130,46 +127,32 @@ impl From<EncodeError> for CallError {
 ///
 /// Its methods ask of a type what a task asks of it, so that the compiler's complaint sits on that
 /// type in the function's own signature.
-pub struct Arguments<'a>(&'a [u8]);
+pub struct Arguments<'a>(Source<'a>);
 
 impl<'a> Arguments<'a> {
     /// All of a call's arguments.
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+    pub fn new(source: Source<'a>) -> Self {
+        Self(source)
     }
 
     /// The next argument, and the rest.
     pub fn next<T: Serialize + DeserializeOwned + 'static>(
         mut self,
     ) -> Result<(T, Self), CallError> {
-        let argument = codec::decode(&mut self.0)?;
+        let argument = codec::decode_from(&mut self.0)?;
         Ok((argument, self))
     }
 
     /// Refuses what is left behind the last argument.
     pub fn finish(self) -> Result<(), CallError> {
-        Ok(finished(self.0)?)
-    }
-}
-
-/// Refuses bytes left behind the last value.
-pub(crate) fn finished(rest: &[u8]) -> Result<(), DecodeError> {
-    match rest.len() {
-        0 => Ok(()),
-        left => Err(DecodeError::custom(format_args!(
-            "{left} bytes are left behind the last value"
-        ))),
+        Ok(self.0.finish()?)
     }
 }
 
 /// Appends the encoding of what a task returned to `output`.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a task's output is owned, and the macro's output stays shorter"
-)]
 pub fn returned<T: Serialize + DeserializeOwned + 'static>(
     value: T,
-    output: &mut Vec<u8>,
+    output: &mut Encoded,
 ) -> Result<(), CallError> {
-    Ok(codec::encode(&value, output)?)
+    Ok(codec::encode_owned(value, output)?)
 }

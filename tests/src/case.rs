@@ -83,6 +83,8 @@ impl Isolated {
         let mut command = this_program();
         command
             .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            // Whoever asked for this test asked for it although it is ignored.
+            .arg("--include-ignored")
             .envs(self.environment)
             .env(CASE, name);
         let limit = if self.is_large { 4 * LIMIT } else { LIMIT };

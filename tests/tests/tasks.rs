@@ -4,7 +4,11 @@ use std::{any::TypeId, borrow::Borrow};
 
 use pool_core::{AnyError, Task, TaskRef, task, task_ref};
 use pool_tests_dependency as dependency;
-use pool_worker::{CallError, TaskEntry, registry::registry};
+use pool_worker::{
+    CallError, TaskEntry,
+    codec::{Encoded, Source},
+    registry::registry,
+};
 
 /// The registered entry of `task`.
 fn entry<F: Task<S>, S>(task: F) -> &'static TaskEntry {
@@ -14,11 +18,16 @@ fn entry<F: Task<S>, S>(task: F) -> &'static TaskEntry {
 
 /// Calls `task` as a worker would.
 fn call<F: Task<S>, S>(task: F, args: impl Borrow<F::Args>) -> F::Output {
-    let mut arguments = Vec::new();
-    task.encode(args.borrow(), &mut arguments).unwrap();
-    let mut output = Vec::new();
-    entry(task).call(&arguments, &mut output).unwrap();
-    task.decoder()(&output).unwrap()
+    let mut arguments = Encoded::default();
+    (task.encoder().borrowed)(args.borrow(), &mut arguments).unwrap();
+    let mut output = Encoded::default();
+    entry(task).call(arguments.source(), &mut output).unwrap();
+    task.decoder()(output.source()).unwrap()
+}
+
+/// Values of these bytes.
+fn source(bytes: &[u8]) -> Source<'_> {
+    Source::new(bytes, &mut [])
 }
 
 /// Calls `task` for each of `inputs`.
@@ -226,16 +235,16 @@ fn what_is_not_marked_is_unknown_by_name() {
 
 #[test]
 fn wrong_bytes_are_refused_before_the_call() {
-    let mut output = Vec::new();
+    let mut output = Encoded::default();
     for wrong in [&[][..], &[1], &[1, 2, 3], &[0xc1, 0xc1]] {
-        let result = entry(add).call(wrong, &mut output);
+        let result = entry(add).call(source(wrong), &mut output);
         assert!(matches!(result, Err(CallError::Decode(_))), "{wrong:?}");
     }
-    assert!(entry(nothing).call(&[1], &mut output).is_err());
-    assert!(output.is_empty());
+    assert!(entry(nothing).call(source(&[1]), &mut output).is_err());
+    assert!(output.bytes.is_empty());
 
-    assert!(cube.decoder()(&[1, 2]).is_err());
-    assert!(cube.decoder()(&[]).is_err());
+    assert!(cube.decoder()(source(&[1, 2])).is_err());
+    assert!(cube.decoder()(source(&[])).is_err());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::{Locked, Pool};
 use crate::calls::CallId;
 use crate::waiter::{Signal, Waiter};
 
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -45,6 +46,9 @@ impl Pool {
                 return None;
             }
             match locked.holder(id) {
+                Some((_, member)) if member.is_in_stream() => {
+                    self.drive_stream(locked, id, deadline);
+                }
                 Some((_, member)) if !has_spun => {
                     let (doorbell, ahead) = (member.doorbell(), member.live());
                     drop(locked);
@@ -67,15 +71,18 @@ impl Pool {
         let pauses = 1 + u32::try_from(ahead / CALLS_PER_PAUSE)
             .unwrap_or(MAX_PAUSES)
             .min(MAX_PAUSES);
-        let mut found = doorbell.has_answers();
-        if !found && SPINNING.fetch_add(1, Ordering::Relaxed) < self.spinners {
+        if doorbell.has_news() {
+            return true;
+        }
+        self.as_spinner(|| {
             let microseconds = self.spin.load(Ordering::Relaxed);
             let limit = Duration::from_micros(microseconds.into());
             let start = Instant::now();
+            let mut found = false;
             while !found && start.elapsed() < limit {
                 found = (0..LOOKS_PER_CLOCK / pauses).any(|_| {
                     (0..pauses).for_each(|_| hint::spin_loop());
-                    doorbell.has_answers()
+                    doorbell.has_news()
                 });
             }
             let next = if found {
@@ -85,10 +92,14 @@ impl Pool {
             };
             self.spin
                 .store(next.clamp(MIN_SPIN, MAX_SPIN), Ordering::Relaxed);
-            SPINNING.fetch_sub(1, Ordering::Relaxed);
-        } else if !found {
-            SPINNING.fetch_sub(1, Ordering::Relaxed);
-        }
+            found
+        })
+    }
+
+    /// What `look` gives, if one thread more may look instead of sleeping; else `false`.
+    fn as_spinner(&self, look: impl FnOnce() -> bool) -> bool {
+        let found = SPINNING.fetch_add(1, Ordering::Relaxed) < self.spinners && look();
+        SPINNING.fetch_sub(1, Ordering::Relaxed);
         found
     }
 

@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 const MAX_STEP: usize = 128;
 
 /// Encodes an input into a call.
-pub(crate) type Prepare<T> = Box<dyn Fn(&T) -> Prepared + Send + Sync>;
+pub(crate) type Prepare<T> = Box<dyn Fn(T) -> Prepared + Send + Sync>;
 
 /// A call in flight.
 struct Item {
@@ -252,7 +252,7 @@ impl<I: Iterator> Source<I> {
                 self.exhausted = true;
                 break;
             };
-            let prepared = (self.prepare)(&input);
+            let prepared = (self.prepare)(input);
             bytes += flight.result_bytes;
             bytes += prepared
                 .as_ref()

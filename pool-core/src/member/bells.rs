@@ -37,14 +37,14 @@ impl Member {
         self.armed = UNKNOWN_BELL;
     }
 
-    /// What a thread needs to look for this worker's answers.
+    /// What a thread needs to look for this worker's answers, and for room in the middle of a call.
     pub(crate) fn doorbell(&self) -> Doorbell {
-        self.link.doorbell()
+        self.link.doorbell(self.is_streaming())
     }
 
     /// Begins to wait for this worker on the calling thread; `None` if another thread does.
     pub(crate) fn attend(&mut self) -> Option<Doorbell> {
-        (!std::mem::replace(&mut self.attended, true)).then(|| self.link.doorbell())
+        (!std::mem::replace(&mut self.attended, true)).then(|| self.doorbell())
     }
 
     #[cfg(test)]
@@ -66,7 +66,7 @@ impl Member {
     /// Wakes the thread that waits for this worker, if one does.
     pub(crate) fn ring_attendant(&self) {
         if self.attended {
-            self.link.doorbell().ring();
+            self.doorbell().ring();
         }
     }
 }

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-use pool_worker::channel::{ApplicationEnd, Bytes, Segment, WorkerEnd};
+use pool_worker::channel::{ApplicationEnd, Payload, Segment, WorkerEnd};
+use pool_worker::codec::Encoded;
 use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
 
@@ -19,15 +20,16 @@ use crate::sys;
 fn nothing() {}
 
 /// The arguments of a call that `number` names.
-pub(crate) fn arguments(number: u64) -> Bytes {
+pub(crate) fn arguments(number: u64) -> Payload {
     sized_arguments(number, size_of::<u64>())
 }
 
 /// So many bytes of arguments of a call that `number` names.
-pub(crate) fn sized_arguments(number: u64, size: usize) -> Bytes {
-    let mut arguments = vec![0; size];
-    arguments[..size_of::<u64>()].copy_from_slice(&number.to_le_bytes());
-    arguments.into()
+pub(crate) fn sized_arguments(number: u64, size: usize) -> Payload {
+    let mut arguments = Encoded::default();
+    arguments.bytes.extend(number.to_le_bytes());
+    arguments.bytes.resize(size, 0);
+    Payload::take(&mut arguments)
 }
 
 pub(crate) fn task() -> TaskId {
@@ -65,14 +67,15 @@ pub(crate) fn worker(number: u64, ready: bool) -> (Member, Worker) {
 impl Worker {
     /// Claims the next call, if there is one, and gives what names it.
     pub(crate) fn claim(&mut self) -> Option<u64> {
-        let mut arguments = Vec::new();
+        let mut arguments = Encoded::default();
         let call = catch_unwind(AssertUnwindSafe(|| {
             let instead_of_sleep = || resume_unwind(Box::new(()));
-            self.end.next_call(&mut arguments, instead_of_sleep)
+            self.end
+                .next_call(&mut arguments, &mut Vec::new(), instead_of_sleep)
         }));
         self.claimed = Some(call.ok()?.seq);
-        arguments.truncate(size_of::<u64>());
-        Some(u64::from_le_bytes(arguments.try_into().unwrap()))
+        let id = arguments.bytes.first_chunk().unwrap();
+        Some(u64::from_le_bytes(*id))
     }
 
     /// Answers the call that was claimed.

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pool_worker::channel::{Answer, ApplicationEnd, Offer, Segment, Violation, events};
+use pool_worker::channel::{
+    Answer, ApplicationEnd, Offer, Payload, Segment, Sent, Violation, events,
+};
 use pool_worker::protocol::{LastWordsKind, PanicReport, Status};
 use pool_worker::registry::registry;
 
@@ -27,8 +29,8 @@ pub(super) struct Preloading {
     link: ApplicationEnd,
     control: OwnedFd,
     call: CallId,
-    /// How many bytes of its arguments were sent.
-    sent: usize,
+    /// How much of its arguments was sent.
+    sent: Sent,
     /// It has returned, and said that all is well.
     returned: Arc<AtomicBool>,
     /// The fork server can fork after it.
@@ -38,19 +40,18 @@ pub(super) struct Preloading {
 
 impl Preloading {
     /// Sends and takes what can be, and has the bell ring for the rest.
-    fn pump(&mut self, arguments: &[u8]) -> Result<Option<Answer>, Violation> {
+    fn pump(&mut self, arguments: &Payload) -> Result<Option<Answer>, Violation> {
         let mut answer = None;
         loop {
-            while let Some(received) = self.link.receive()? {
+            while let Some(received) = self.link.receive(|_, _| Vec::new())? {
                 answer = Some(received);
             }
-            self.sent += self.link.send_more(0, &arguments[self.sent..]);
-            self.link.wake();
-            let more = if self.sent < arguments.len() {
+            let more = if self.link.send_more(0, arguments, &mut self.sent) {
                 events::LOW
             } else {
                 0
             };
+            self.link.wake();
             if !self
                 .link
                 .arm_socket(events::ANSWER | events::HALF_FULL | more)
@@ -100,17 +101,15 @@ impl Supervisor {
             return Ok(());
         };
         let mut link = ApplicationEnd::new(segment);
-        let sent = match link.offer(task.to_raw(), 0, arguments) {
-            Offer::Placed(_) => arguments.len(),
-            Offer::Begun(_, sent) => sent,
-            Offer::Full => return Err(io::ErrorKind::StorageFull.into()),
-        };
+        if let Offer::Full = link.offer(task.to_raw(), 0, arguments) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let timeout = self.hooks.preload_timeout;
         self.preloading = Some(Preloading {
             link,
             control,
             call,
-            sent,
+            sent: Sent::default(),
             returned,
             reported: false,
             deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),

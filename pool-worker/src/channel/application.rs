@@ -5,22 +5,19 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::fence;
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
 mod receive;
+mod streams;
 
 use super::doorbell::Doorbell;
+use super::payload::Payload;
 use super::ring::Ring;
 use super::segment::{Segment, futex_wake};
+use super::stream::{Partial, table};
 use super::{
     BELL_FUTEX, BELL_NUMBER, FRAME_UNIT, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, body_len, events,
     frame_size, state,
 };
 use crate::protocol::Status;
-use receive::Partial;
-
-/// Bytes of a call's arguments or of its answer; small ones need no memory of their own.
-pub type Bytes = SmallVec<[u8; 32]>;
 
 /// How many bytes of calls are placed in the ring before the worker is told: each time, the word
 /// that tells it moves between the cores.
@@ -33,10 +30,9 @@ pub struct Ticket(u64);
 /// What became of an offered call.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Offer {
-    /// It lies in the ring, whole.
+    /// It lies in the ring: whole, or the beginning of its stream, which
+    /// [`ApplicationEnd::send_more`] continues.
     Placed(Ticket),
-    /// Its first bytes lie in the ring; the rest follows by [`ApplicationEnd::send_more`].
-    Begun(Ticket, usize),
     /// There is no room for it.
     Full,
 }
@@ -49,7 +45,7 @@ pub struct Answer {
     /// How the call ended.
     pub status: Status,
     /// What belongs to the status.
-    pub body: Bytes,
+    pub body: Payload,
 }
 
 /// What a dying worker left to be told.
@@ -82,7 +78,8 @@ pub struct ApplicationEnd {
     given_back: u64,
     /// Up to where there are answers, when that was looked at.
     seen: u64,
-    partial: Option<Partial>,
+    /// The answer of which a part has arrived.
+    partial: Option<(u32, Status, Partial)>,
     bell_number: u32,
 }
 
@@ -104,52 +101,40 @@ impl ApplicationEnd {
         }
     }
 
-    /// A handle to sleep on this worker without holding this end.
-    pub fn doorbell(&self) -> Doorbell {
+    /// A handle to wait for this worker without holding this end: for answers, and for room if
+    /// there is `more` of a large call to send.
+    pub fn doorbell(&self, more: bool) -> Doorbell {
+        let piece = (self.head + frame_size(MAX_BODY)).saturating_sub(RING_SIZE as u64);
         Doorbell {
             segment: Arc::clone(&self.segment),
             tail: self.tail,
+            room_from: more.then_some(piece),
         }
     }
 
-    /// Places a call in the ring, or as much of it as there is room for.
+    /// Places a call in the ring.
     ///
     /// The worker finds it, and is woken if it sleeps, after [`wake`](Self::wake) at the latest. After
-    /// [`Offer::Begun`] nothing else may be offered until the rest was sent or the call revoked.
+    /// a large one nothing else may be offered until all of it was sent or the call revoked.
     #[inline]
-    pub fn offer(&mut self, task: u32, seq: u32, arguments: &[u8]) -> Offer {
-        let here = arguments.len().min(MAX_BODY);
-        if !self.has_room(frame_size(here)) {
+    pub fn offer(&mut self, task: u32, seq: u32, arguments: &Payload) -> Offer {
+        match arguments {
+            Payload::Small(bytes) => self.place(task, seq, bytes.len() as u64, bytes),
+            Payload::Large(buffers) => {
+                let (table, total) = table(buffers);
+                self.place(task, seq, total, &table)
+            }
+        }
+    }
+
+    #[inline]
+    fn place(&mut self, task: u32, seq: u32, total: u64, body: &[u8]) -> Offer {
+        if !self.has_room(frame_size(body.len())) {
             return Offer::Full;
         }
         let ticket = Ticket(self.head);
-        self.push(
-            state::QUEUED,
-            task,
-            seq,
-            arguments.len() as u64,
-            &arguments[..here],
-        );
-        if here == arguments.len() {
-            Offer::Placed(ticket)
-        } else {
-            Offer::Begun(ticket, here)
-        }
-    }
-
-    /// Sends on the call of number `seq`, of which `rest` is still to be sent; returns how many
-    /// bytes went into the ring.
-    pub fn send_more(&mut self, seq: u32, rest: &[u8]) -> usize {
-        let mut sent = 0;
-        while sent < rest.len() {
-            let piece = &rest[sent..rest.len().min(sent + MAX_BODY)];
-            if !self.has_room(frame_size(piece.len())) {
-                break;
-            }
-            self.push(state::CONTINUED, 0, seq, 0, piece);
-            sent += piece.len();
-        }
-        sent
+        self.push(state::QUEUED, task, seq, total, body);
+        Offer::Placed(ticket)
     }
 
     #[inline]

@@ -10,13 +10,21 @@ use super::segment::{Segment, futex_wait, futex_wake};
 #[derive(Clone, Debug)]
 pub struct Doorbell {
     pub(super) segment: Arc<Segment>,
+    /// Up to where answers had been taken.
     pub(super) tail: u64,
+    /// What the worker must have taken of the ring of calls for a piece to fit, if one is to be sent.
+    /// Where none is, that word is left alone: each look would take it from the worker's cache.
+    pub(super) room_from: Option<u64>,
 }
 
 impl Doorbell {
-    /// Whether answers came since this handle was made.
-    pub fn has_answers(&self) -> bool {
-        self.segment.header().answers_head.0.load(Acquire) != self.tail
+    /// Whether answers came since this handle was made, or room for what is to be sent.
+    pub fn has_news(&self) -> bool {
+        let header = self.segment.header();
+        header.answers_head.0.load(Acquire) != self.tail
+            || self
+                .room_from
+                .is_some_and(|room_from| header.calls_tail.0.load(Acquire) >= room_from)
     }
 
     /// How often the doorbell was rung; to be read before the bell is armed.

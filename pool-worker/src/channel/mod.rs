@@ -9,8 +9,8 @@
 //! Positions in a ring only grow; the byte of position `p` lies at `p % size`. The producer alone
 //! writes `head` (everything below it is complete), the consumer alone writes `tail` (everything
 //! below it may be overwritten). A frame is a header of [`FRAME_HEADER`] bytes and its body, padded
-//! to [`FRAME_UNIT`], so that a header never wraps around the end of the ring. A value larger than
-//! [`MAX_BODY`] is streamed: a first frame that tells the total, then frames that continue it.
+//! to [`FRAME_UNIT`], so that a header never wraps around the end of the ring. What is larger than
+//! [`MAX_BODY`] is streamed: a first frame that tells what comes, then frames that continue it.
 //!
 //! # Whose word counts
 //!
@@ -51,13 +51,19 @@
 
 mod application;
 mod doorbell;
+mod patience;
+mod payload;
 mod ring;
 mod segment;
+mod stream;
 mod worker;
 
-pub use application::{Answer, ApplicationEnd, Bytes, LastWords, Offer, Ticket, Violation};
+pub use application::{Answer, ApplicationEnd, LastWords, Offer, Ticket, Violation};
 pub use doorbell::Doorbell;
+pub use patience::Patience;
+pub use payload::{Bytes, Payload, take_large};
 pub use segment::Segment;
+pub use stream::Sent;
 pub use worker::{Call, WorkerEnd};
 
 /// Bytes of one ring, a power of two.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::{FRAME_HEADER, FRAME_UNIT, RING_SIZE};
+use crate::sys::Buffer;
 
 /// Bytes of a body that fit the first unit of a frame, behind the header. So short a body is one
 /// word, copied without a call.
@@ -112,20 +113,35 @@ impl Ring {
 
     /// Copies the bytes of the ring from `position` on into `bytes`.
     pub(super) fn read(self, position: u64, bytes: &mut [u8]) {
-        debug_assert!(bytes.len() <= RING_SIZE);
-        let here = bytes.len().min(Self::until_end(position));
-        let (first, second) = bytes.split_at_mut(here);
-        // SAFETY: `first` ends at the ring's end at the latest; private memory never overlaps it.
-        unsafe {
-            self.at(position)
-                .copy_to_nonoverlapping(NonNull::from(&mut *first).cast(), first.len());
-        };
-        if !second.is_empty() {
-            // SAFETY: `second` is shorter than the ring and starts at its beginning.
-            unsafe {
-                self.base
-                    .copy_to_nonoverlapping(NonNull::from(&mut *second).cast(), second.len());
-            };
+        // SAFETY: the whole slice may be written.
+        unsafe { self.copy(position, NonNull::from(&mut *bytes).cast(), bytes.len()) };
+    }
+
+    /// Copies `len` bytes of the ring from `position` on to the end of `buffer`, which has room.
+    pub(super) fn append_to(self, position: u64, buffer: &mut Buffer, len: usize) {
+        let spare = &mut buffer.spare()[..len];
+        // SAFETY: the slice has `len` bytes, which may be written.
+        unsafe { self.copy(position, NonNull::from(spare).cast(), len) };
+        // SAFETY: just written.
+        unsafe { buffer.filled(len) };
+    }
+
+    /// Copies `len` bytes of the ring from `position` on to `to`.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes of `len` bytes of private memory.
+    unsafe fn copy(self, position: u64, to: NonNull<u8>, len: usize) {
+        debug_assert!(len <= RING_SIZE);
+        let first = len.min(Self::until_end(position));
+        // SAFETY: the bytes end at the ring's end at the latest, and `to` has room for more; private
+        // memory never overlaps the ring.
+        unsafe { self.at(position).copy_to_nonoverlapping(to, first) };
+        if first < len {
+            // SAFETY: `first` is less than `len`, for which there is room.
+            let to = unsafe { to.add(first) };
+            // SAFETY: the rest is shorter than the ring, starts at its beginning, and fits at `to`.
+            unsafe { self.base.copy_to_nonoverlapping(to, len - first) };
         }
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::thread;
 
 use super::*;
+use crate::codec::Encoded;
 use crate::protocol::Status;
+use crate::sys::Buffer;
 
 fn pair() -> (ApplicationEnd, WorkerEnd, UnixDatagram) {
     let (segment, memfd) = Segment::create().unwrap();
@@ -17,19 +19,45 @@ fn pair() -> (ApplicationEnd, WorkerEnd, UnixDatagram) {
     )
 }
 
-/// Waits for the next answer, asleep on the doorbell.
-fn await_answer(end: &mut ApplicationEnd, rest: &mut &[u8], seq: u32) -> Answer {
+/// What a value of these bytes is sent as.
+fn payload(bytes: &[u8]) -> Payload {
+    let bytes = bytes.to_vec();
+    let parts = Vec::new();
+    Payload::take(&mut Encoded { bytes, parts })
+}
+
+fn offer(end: &mut ApplicationEnd, seq: u32, arguments: &[u8]) -> Option<Ticket> {
+    let offer = end.offer(7, seq, &payload(arguments));
+    end.wake();
+    match offer {
+        Offer::Placed(ticket) => Some(ticket),
+        Offer::Full => None,
+    }
+}
+
+fn receive(end: &mut ApplicationEnd) -> Result<Option<Answer>, Violation> {
+    end.receive(|_, _| Vec::new())
+}
+
+fn next_call(worker: &mut WorkerEnd) -> (Call, Encoded) {
+    let mut arguments = Encoded::default();
+    let call = worker.next_call(&mut arguments, &mut Vec::new(), || ());
+    (call, arguments)
+}
+
+/// Waits for the next answer, asleep on the doorbell, and sends on its call meanwhile.
+fn await_answer(end: &mut ApplicationEnd, call: &Payload, seq: u32) -> Answer {
+    let mut sent = Sent::default();
     loop {
-        if let Some(answer) = end.receive().unwrap() {
+        if let Some(answer) = receive(end).unwrap() {
             end.wake();
             return answer;
         }
-        let sent = end.send_more(seq, rest);
-        *rest = &rest[sent..];
-        let doorbell = end.doorbell();
+        let more = end.send_more(seq, call, &mut sent);
+        let doorbell = end.doorbell(more);
         let count = doorbell.count();
         end.wake();
-        let low = if rest.is_empty() { 0 } else { events::LOW };
+        let low = if more { events::LOW } else { 0 };
         if !end.arm_doorbell(events::ANSWER | events::HALF_FULL | low) {
             doorbell.sleep(count, None);
         }
@@ -38,10 +66,12 @@ fn await_answer(end: &mut ApplicationEnd, rest: &mut &[u8], seq: u32) -> Answer 
 
 fn echo(mut worker: WorkerEnd, calls: usize) -> thread::JoinHandle<()> {
     thread::spawn(move || {
-        let mut arguments = Vec::new();
         for _ in 0..calls {
-            let call = worker.next_call(&mut arguments, || ());
-            worker.answer(call.seq, Status::Returned, &arguments);
+            let (call, mut arguments) = next_call(&mut worker);
+            match take_large(&mut arguments) {
+                Some(buffers) => worker.answer_large(call.seq, Status::Returned, &buffers),
+                None => worker.answer(call.seq, Status::Returned, &arguments.bytes),
+            }
         }
     })
 }
@@ -67,15 +97,12 @@ fn values_of_all_sizes_come_back_as_they_went() {
     let worker = echo(worker, sizes.len());
     for (seq, size) in (0u32..).zip(sizes) {
         let value: Vec<u8> = (0..=250).cycle().take(size).collect();
-        let mut rest = match end.offer(7, seq, &value) {
-            Offer::Placed(_) => &[][..],
-            Offer::Begun(_, sent) => &value[sent..],
-            Offer::Full => panic!("an empty ring is full"),
-        };
-        let answer = await_answer(&mut end, &mut rest, seq);
+        let call = payload(&value);
+        assert!(matches!(end.offer(7, seq, &call), Offer::Placed(_)));
+        let answer = await_answer(&mut end, &call, seq);
         assert_eq!(answer.seq, seq);
         assert_eq!(answer.status, Status::Returned);
-        assert_eq!(&answer.body[..], &value[..], "of {size} bytes");
+        assert_eq!(answer.body.bytes(), value, "of {size} bytes");
     }
     worker.join().unwrap();
 }
@@ -87,13 +114,13 @@ fn answers_come_in_the_order_of_calls_and_a_full_ring_says_so() {
     let worker = echo(worker, CALLS as usize);
     let (mut sent, mut received) = (0, 0);
     while received < CALLS {
-        while sent < CALLS && matches!(end.offer(0, sent, &sent.to_le_bytes()), Offer::Placed(_)) {
+        while sent < CALLS && offer(&mut end, sent, &sent.to_le_bytes()).is_some() {
             sent += 1;
         }
         end.wake();
-        let answer = await_answer(&mut end, &mut &[][..], 0);
+        let answer = await_answer(&mut end, &Payload::default(), 0);
         assert_eq!(answer.seq, received);
-        assert_eq!(&answer.body[..], received.to_le_bytes());
+        assert_eq!(answer.body.bytes(), received.to_le_bytes());
         received += 1;
     }
     worker.join().unwrap();
@@ -103,14 +130,11 @@ fn answers_come_in_the_order_of_calls_and_a_full_ring_says_so() {
 fn a_call_is_either_claimed_or_revoked() {
     for round in 0..2000u32 {
         let (mut end, mut worker, _socket) = pair();
-        let Offer::Placed(first) = end.offer(0, 0, &[1]) else {
-            panic!("no room")
-        };
-        assert!(matches!(end.offer(0, 1, &[2]), Offer::Placed(_)));
+        let first = offer(&mut end, 0, &[1]).unwrap();
+        offer(&mut end, 1, &[2]).unwrap();
         let claimer = thread::spawn(move || {
-            let mut arguments = Vec::new();
-            let call = worker.next_call(&mut arguments, || ());
-            worker.answer(call.seq, Status::Returned, &arguments);
+            let (call, arguments) = next_call(&mut worker);
+            worker.answer(call.seq, Status::Returned, &arguments.bytes);
             call.seq
         });
         if round % 2 == 0 {
@@ -126,19 +150,16 @@ fn a_call_is_either_claimed_or_revoked() {
 #[test]
 fn a_revoked_streamed_call_is_skipped_whole() {
     let (mut end, mut worker, _socket) = pair();
-    let large = vec![3; 40_000];
-    let Offer::Begun(ticket, sent) = end.offer(0, 0, &large) else {
-        panic!("not streamed")
+    let large = payload(&vec![3; 40_000]);
+    let Offer::Placed(ticket) = end.offer(0, 0, &large) else {
+        panic!("no room")
     };
-    assert!(end.send_more(0, &large[sent..]) > 0);
+    assert!(!end.send_more(0, &large, &mut Sent::default()));
     assert!(end.revoke(ticket));
-    assert!(matches!(end.offer(5, 1, &[9]), Offer::Placed(_)));
-    let mut arguments = Vec::new();
-    assert_eq!(
-        worker.next_call(&mut arguments, || ()),
-        Call { task: 5, seq: 1 }
-    );
-    assert_eq!(arguments, [9]);
+    offer(&mut end, 1, &[9]).unwrap();
+    let (call, arguments) = next_call(&mut worker);
+    assert_eq!(call, Call { task: 7, seq: 1 });
+    assert_eq!(arguments.bytes, [9]);
 }
 
 #[test]
@@ -146,13 +167,12 @@ fn the_socket_is_rung_once_for_each_bell() {
     let (mut end, mut worker, socket) = pair();
     socket.set_nonblocking(true).unwrap();
     for seq in 0..3 {
-        assert!(matches!(end.offer(0, seq, &[]), Offer::Placed(_)));
+        offer(&mut end, seq, &[]).unwrap();
     }
     assert!(!end.arm_socket(events::ANSWER));
-    let mut arguments = Vec::new();
     let mut buffer = [0; 8];
     for expected in [true, false] {
-        let call = worker.next_call(&mut arguments, || ());
+        let (call, _) = next_call(&mut worker);
         worker.answer(call.seq, Status::Returned, &[]);
         assert_eq!(socket.recv(&mut buffer).is_ok(), expected);
     }
@@ -160,7 +180,7 @@ fn the_socket_is_rung_once_for_each_bell() {
         end.arm_socket(events::ANSWER),
         "answers that wait are told of at arming"
     );
-    worker.next_call(&mut arguments, || ());
+    next_call(&mut worker);
     worker.answer(2, Status::Returned, &[]);
     assert!(socket.recv(&mut buffer).is_ok());
 }
@@ -214,7 +234,7 @@ fn a_lying_worker_is_found_out() {
         let theirs = Segment::open(memfd.as_fd()).unwrap();
         let mut end = ApplicationEnd::new(segment);
         lie(&theirs);
-        assert!(end.receive().is_err(), "{what} was believed");
+        assert!(receive(&mut end).is_err(), "{what} was believed");
     }
 }
 
@@ -235,4 +255,100 @@ fn last_words_are_kept_and_bounded() {
     );
     theirs.leave_last_words(4, 18, &[b'x'; 10_000]);
     assert_eq!(end.last_words().unwrap().bytes.len(), MAX_LAST_WORDS);
+}
+
+/// Puts an answer's frame into the ring, as a worker that may lie.
+fn say(segment: &Segment, at: u64, total: u64, body: &[u8]) {
+    let (ring, order) = (segment.answers(), std::sync::atomic::Ordering::SeqCst);
+    ring.word(at, 0).store(Status::Returned as u32, order);
+    ring.word(at, 1).store(body_len(body), order);
+    ring.total(at).store(total, order);
+    ring.write_body(at, body);
+    let head = at + frame_size(body.len());
+    segment.header().answers_head.0.store(head, order);
+}
+
+#[test]
+fn lies_in_a_stream_are_found_out() {
+    let table = |entries: &[[u64; 2]]| -> Vec<u8> {
+        let words = entries.iter().flatten();
+        words.flat_map(|word| word.to_le_bytes()).collect()
+    };
+    let lies: [(&str, Vec<u8>, u64); 8] = [
+        ("no buffer", Vec::new(), 7),
+        ("a crooked table", vec![0; 15], 100),
+        ("a sum that is too large", table(&[[8, 1]]), 25),
+        ("a sum that overflows", table(&[[u64::MAX, 1], [9, 1]]), 40),
+        (
+            "more than memory holds",
+            table(&[[u64::MAX - 16, 1]]),
+            u64::MAX,
+        ),
+        ("no alignment", table(&[[8, 0]]), 24),
+        ("an odd alignment", table(&[[8, 3]]), 24),
+        ("a page's alignment", table(&[[8, 4096]]), 24),
+    ];
+    for (what, table, total) in lies {
+        let (segment, memfd) = Segment::create().unwrap();
+        let theirs = Segment::open(memfd.as_fd()).unwrap();
+        let mut end = ApplicationEnd::new(segment);
+        say(&theirs, 0, total, &table);
+        assert!(receive(&mut end).is_err(), "{what} was believed");
+    }
+    for (what, body) in [
+        ("no progress", &[][..]),
+        ("more than was announced", &[1; 9]),
+    ] {
+        let (segment, memfd) = Segment::create().unwrap();
+        let theirs = Segment::open(memfd.as_fd()).unwrap();
+        let mut end = ApplicationEnd::new(segment);
+        say(&theirs, 0, 24, &table(&[[8, 1]]));
+        assert!(receive(&mut end).unwrap().is_none());
+        say(&theirs, frame_size(16), 0, body);
+        assert!(receive(&mut end).is_err(), "{what} was believed");
+    }
+}
+
+#[test]
+fn buffers_arrive_in_memory_that_suits_them() {
+    let (mut end, mut worker, _socket) = pair();
+    let serving = thread::spawn(move || {
+        let (call, mut arguments) = next_call(&mut worker);
+        assert_eq!(arguments.parts[1].align(), 8);
+        arguments.parts.truncate(1);
+        let buffers = take_large(&mut arguments).unwrap();
+        worker.answer_large(call.seq, Status::Returned, &buffers);
+    });
+    let numbers = Buffer::from_vec(vec![5_u64; 10_000]);
+    let call = Payload::Large(
+        [
+            Buffer::default(),
+            Buffer::from_vec(vec![6_u8; 50_000]),
+            numbers,
+        ]
+        .into(),
+    );
+    assert!(matches!(end.offer(7, 3, &call), Offer::Placed(_)));
+    let spare = Buffer::from_vec(vec![0_u8; 60_000]);
+    let address = spare.as_slice().as_ptr();
+    let mut spare = Some(vec![Buffer::from_vec(vec![0_u8; 200_000]), spare]);
+    let mut sent = Sent::default();
+    let answer = loop {
+        end.send_more(3, &call, &mut sent);
+        end.wake();
+        let memory = |_: &mut ApplicationEnd, seq| {
+            assert_eq!(seq, 3);
+            spare.take().unwrap()
+        };
+        if let Some(answer) = end.receive(memory).unwrap() {
+            break answer;
+        }
+        thread::yield_now();
+    };
+    let Payload::Large(buffers) = answer.body else {
+        panic!("it is small")
+    };
+    assert_eq!(buffers[1].as_slice(), vec![6; 50_000]);
+    assert_eq!(buffers[1].as_slice().as_ptr(), address);
+    serving.join().unwrap();
 }

@@ -7,21 +7,25 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::fence;
 use std::time::{Duration, Instant};
 
+use super::patience::Patience;
 use super::ring::Ring;
 use super::segment::{Segment, futex_wait, futex_wake};
 use super::{
     BELL_FUTEX, FRAME_HEADER, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, body_len, events, frame_size,
     state,
 };
+use crate::codec::Encoded;
 use crate::protocol::Status;
-use crate::sys;
+use crate::sys::{self, Buffer};
+
+mod streams;
 
 /// How many times the worker looks between two looks at the clock while it spins.
 const LOOKS_PER_CLOCK: u32 = 32;
 /// After how many calls in a row the worker tells anew how long one takes.
 const CALLS_PER_BATCH: u32 = 64;
 
-/// A call that the worker has claimed; its arguments are in the buffer given to
+/// A call that the worker has claimed; its arguments are in what was given to
 /// [`WorkerEnd::next_call`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
@@ -45,6 +49,7 @@ pub struct WorkerEnd {
     taken_seen: u64,
     last_bell: u32,
     batch: Batch,
+    patience: Patience,
 }
 
 /// A run of calls without a pause, to tell how long one takes for the price of a clock reading now
@@ -86,13 +91,20 @@ impl WorkerEnd {
             taken_seen: 0,
             last_bell: 0,
             batch: Batch::default(),
+            patience: Patience::default(),
         }
     }
 
-    /// Waits for a call, claims it and copies its arguments into `arguments`.
+    /// Waits for a call, claims it and takes its arguments, large ones into `spare` memory where
+    /// that suits.
     ///
     /// `before_sleep` runs each time before the worker goes to sleep.
-    pub fn next_call(&mut self, arguments: &mut Vec<u8>, mut before_sleep: impl FnMut()) -> Call {
+    pub fn next_call(
+        &mut self,
+        arguments: &mut Encoded,
+        spare: &mut Vec<Buffer>,
+        mut before_sleep: impl FnMut(),
+    ) -> Call {
         loop {
             self.await_frame(&mut before_sleep);
             let at = self.tail;
@@ -105,10 +117,11 @@ impl WorkerEnd {
                 seq: self.calls.word(at, 3).load(Relaxed),
             };
             let total = self.calls.total(at).load(Relaxed);
-            arguments.clear();
-            self.take_body(arguments, claimed);
+            let len = self.take_body(&mut arguments.bytes, claimed);
             if claimed {
-                self.take_rest(arguments, total, &mut before_sleep);
+                if total != len as u64 {
+                    self.take_stream(arguments, total, std::mem::take(spare), &mut before_sleep);
+                }
                 if self.batch.calls == CALLS_PER_BATCH {
                     self.publish_pace();
                 }
@@ -118,32 +131,34 @@ impl WorkerEnd {
         }
     }
 
-    /// Collects the frames that continue a streamed call.
-    fn take_rest(&mut self, arguments: &mut Vec<u8>, total: u64, before_sleep: &mut impl FnMut()) {
-        let missing = total.saturating_sub(arguments.len() as u64);
-        arguments.reserve_exact(usize::try_from(missing).unwrap_or(0));
-        while (arguments.len() as u64) < total {
-            self.await_frame(before_sleep);
-            self.take_body(arguments, true);
-        }
-    }
-
-    /// Lets go of the frame at `tail`, after copying its body out if it is `wanted`.
+    /// Lets go of the frame at `tail`, after copying its body out if it is `wanted`; how many bytes
+    /// the body has.
     #[inline]
-    fn take_body(&mut self, arguments: &mut Vec<u8>, wanted: bool) {
+    fn take_body(&mut self, arguments: &mut Vec<u8>, wanted: bool) -> usize {
         let at = self.tail;
-        let len = (self.calls.word(at, 1).load(Relaxed) as usize).min(MAX_BODY);
+        let len = self.body_len(at);
         if wanted {
-            let start = arguments.len();
+            arguments.clear();
             if let Some(bytes) = self.calls.short_body(at, len) {
                 arguments.extend_from_slice(&bytes);
-                arguments.truncate(start + len);
+                arguments.truncate(len);
             } else {
-                arguments.resize(start + len, 0);
-                self.calls
-                    .read(at + FRAME_HEADER as u64, &mut arguments[start..]);
+                arguments.resize(len, 0);
+                self.calls.read(at + FRAME_HEADER as u64, arguments);
             }
         }
+        self.let_go(len);
+        len
+    }
+
+    #[inline]
+    fn body_len(&self, at: u64) -> usize {
+        (self.calls.word(at, 1).load(Relaxed) as usize).min(MAX_BODY)
+    }
+
+    /// Lets go of the frame at `tail`, whose body has `len` bytes.
+    #[inline]
+    fn let_go(&mut self, len: usize) {
         self.tail += frame_size(len);
         self.segment.header().calls_tail.0.store(self.tail, Release);
         // Without a fence a bell that is armed at this moment may be missed: the answer to the call
@@ -173,31 +188,28 @@ impl WorkerEnd {
         }
     }
 
-    /// Commits the answer to the call of number `seq`.
+    /// Commits the answer to the call of number `seq`, of at most [`MAX_BODY`] bytes.
     #[inline]
     pub fn answer(&mut self, seq: u32, status: Status, body: &[u8]) {
-        let mut rest = body;
-        loop {
-            let (piece, more) = rest.split_at(rest.len().min(MAX_BODY));
-            self.await_room(frame_size(piece.len()));
-            let at = self.head;
-            self.answers.word(at, 0).store(status as u32, Relaxed);
-            self.answers.word(at, 1).store(body_len(piece), Relaxed);
-            self.answers.word(at, 2).store(seq, Relaxed);
-            self.answers.total(at).store(body.len() as u64, Relaxed);
-            self.answers.write_body(at, piece);
-            self.head += frame_size(piece.len());
-            // Publishes the frame and is the full fence before the look at the bell, in one: both
-            // are sequentially consistent.
-            let head = &self.segment.header().answers_head.0;
-            head.swap(self.head, SeqCst);
-            rest = more;
-            if rest.is_empty() {
-                break;
-            }
-            self.ring_fenced(events::HALF_FULL | events::LOW);
-        }
+        self.await_room(frame_size(body.len()));
+        self.push(seq, status, body.len() as u64, body);
         self.ring_fenced(events::ANSWER | events::HALF_FULL | events::LOW);
+    }
+
+    /// Puts a frame into the ring of answers, where there is room.
+    #[inline]
+    fn push(&mut self, seq: u32, status: Status, total: u64, body: &[u8]) {
+        let at = self.head;
+        self.answers.word(at, 0).store(status as u32, Relaxed);
+        self.answers.word(at, 1).store(body_len(body), Relaxed);
+        self.answers.word(at, 2).store(seq, Relaxed);
+        self.answers.total(at).store(total, Relaxed);
+        self.answers.write_body(at, body);
+        self.head += frame_size(body.len());
+        // Publishes the frame and is the full fence before the look at the bell, in one: both
+        // are sequentially consistent.
+        let head = &self.segment.header().answers_head.0;
+        head.swap(self.head, SeqCst);
     }
 
     /// Returns once there is room for an answer's frame of `size` bytes.
@@ -241,6 +253,15 @@ impl WorkerEnd {
         if self.spin(&ready) {
             return;
         }
+        self.sleep(events, before_sleep, ready);
+    }
+
+    fn sleep(
+        &mut self,
+        events: u32,
+        before_sleep: &mut impl FnMut(),
+        ready: impl Fn(&Self) -> bool,
+    ) {
         before_sleep();
         loop {
             self.ring(events);

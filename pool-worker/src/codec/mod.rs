@@ -1,7 +1,9 @@
 //! Values to bytes and back, one at a time.
 //!
 //! A plain value (`Vec<u8>`, `String`, `Vec<f64>` and the like) crosses as memory: its
-//! length in bytes as a little-endian `u64`, then the bytes. Any other value crosses as
+//! length in bytes as a little-endian `u64`, then the bytes. The bytes of a large one lie apart, in
+//! memory that is sent and received as it is, so that it is copied nowhere but in the channel; its
+//! length tells so. Any other value crosses as
 //! `MessagePack` as `rmp-serde` writes it with structs as maps, so that fields may be skipped and
 //! untagged, flattened and internally tagged types find what they look for. What comes back must
 //! be what was sent, so the format differs where `rmp-serde`'s would not give that:
@@ -26,11 +28,13 @@
 
 mod compound;
 mod decoder;
+mod encoded;
 mod encoder;
 mod error;
 mod input;
 mod plain;
 
+pub use encoded::{Encoded, Source};
 pub use error::{DecodeError, EncodeError};
 
 use decoder::Decoder;
@@ -71,20 +75,48 @@ pub fn encode<T: Serialize + 'static>(value: &T, out: &mut Vec<u8>) -> Result<()
     Ok(())
 }
 
+/// As [`encode`], but a large plain value lies apart as it is, without a copy.
+pub fn encode_owned<T: Serialize + 'static>(
+    value: T,
+    out: &mut Encoded,
+) -> Result<(), EncodeError> {
+    match plain::give(value, out) {
+        Some(value) => encode(&value, &mut out.bytes),
+        None => Ok(()),
+    }
+}
+
+/// As [`encode`], but a copy of a large plain value lies apart, to be decoded without another one.
+pub fn encode_borrowed<T: Serialize + 'static>(
+    value: &T,
+    out: &mut Encoded,
+) -> Result<(), EncodeError> {
+    if plain::lend(value, out)? {
+        return Ok(());
+    }
+    encode(value, &mut out.bytes)
+}
+
 /// Decodes one value from the front of `input`, and moves `input` past it.
 ///
 /// Where this fails, `input` is as it was before.
 pub fn decode<T: DeserializeOwned + 'static>(input: &mut &[u8]) -> Result<T, DecodeError> {
-    let mut rest = *input;
-    let value = if let Some(value) = plain::read(&mut rest)? {
-        value
-    } else {
-        let mut tokens = Input::new(rest);
-        let value = T::deserialize(Decoder::new(&mut tokens, MAX_DEPTH))?;
-        rest = tokens.bytes();
-        value
-    };
-    *input = rest;
+    let mut source = Source::new(input, &mut []);
+    let value = decode_from(&mut source)?;
+    *input = source.bytes;
+    Ok(value)
+}
+
+/// Decodes one value from the front of `source`, and moves `source` past it.
+pub fn decode_from<T: DeserializeOwned + 'static>(
+    source: &mut Source<'_>,
+) -> Result<T, DecodeError> {
+    if let Some(value) = plain::read(source)? {
+        return Ok(value);
+    }
+    let mut tokens = Input::new(source.bytes);
+    let value = T::deserialize(Decoder::new(&mut tokens, MAX_DEPTH))?;
+    source.bytes = tokens.bytes();
     Ok(value)
 }
 

@@ -92,3 +92,46 @@ fn poll_ends_in_time() {
     let seen = poll([(ours.as_fd(), Readiness::Read)], Some(wait)).unwrap();
     assert!(!seen.any(0));
 }
+
+#[test]
+fn memory_changes_hands_between_vectors() {
+    let mut numbers = Vec::with_capacity(100);
+    numbers.extend([1.5, -2.5]);
+    let address = numbers.as_ptr().addr();
+    let buffer = Buffer::from_vec(numbers);
+    assert_eq!(
+        (buffer.len(), buffer.capacity(), buffer.align()),
+        (16, 800, 8)
+    );
+    let copy = buffer.clone();
+    let buffer = buffer.into_vec::<u8>().unwrap_err();
+    let buffer = buffer.into_vec::<u128>().unwrap_err();
+    let bits: Vec<u64> = buffer.into_vec().unwrap();
+    assert_eq!(bits.as_ptr().addr(), address);
+    assert_eq!(bits, [1.5_f64.to_bits(), (-2.5_f64).to_bits()]);
+    assert_eq!(copy.into_vec::<f64>().unwrap(), [1.5, -2.5]);
+    assert_eq!(Buffer::default().into_vec::<u8>().unwrap(), []);
+}
+
+#[test]
+fn memory_grows_and_keeps_what_it_holds() {
+    let mut buffer = Buffer::with_capacity(0, 16).unwrap();
+    for capacity in [3, 1000, 5 << 20, 9 << 20, 16] {
+        buffer.grow(capacity).unwrap();
+        assert!(buffer.capacity() >= capacity);
+        assert_eq!(buffer.as_slice().as_ptr().addr() % 16, 0);
+        let filled = buffer.len();
+        buffer.spare()[..3].write_copy_of_slice(b"new");
+        // SAFETY: just written.
+        unsafe { buffer.filled(3) };
+        assert_eq!(buffer.as_slice()[filled..], *b"new");
+    }
+    assert_eq!(buffer.as_slice(), b"new".repeat(5));
+    assert!(buffer.suits(9 << 20, 16));
+    assert!(buffer.suits((9 << 20) / 2, 16), "half of it");
+    assert!(!buffer.suits(4 << 20, 16), "most would lie idle");
+    assert!(!buffer.suits((9 << 20) + 1, 16), "too little");
+    assert!(!buffer.suits(9 << 20, 8), "aligned otherwise");
+    assert_eq!(buffer.grow(usize::MAX / 2), Err(OutOfMemory));
+    assert_eq!(buffer.len(), 15, "as it was");
+}

@@ -2,23 +2,29 @@
 
 use super::Resolved;
 use super::panics::{self, MAX_TEXT, Witness};
-use crate::channel::{Call, Segment, WorkerEnd};
+use crate::channel::{self, Call, Segment, WorkerEnd};
+use crate::codec::Encoded;
 use crate::protocol::Status;
 use crate::registry::registry;
+use crate::sys::Buffer;
 use crate::{CallError, TaskEntry};
 use std::io::{self, Write};
 use std::sync::Arc;
 
 /// A buffer that has grown beyond this many bytes is given back after the call.
 const KEPT_BUFFER: usize = 1 << 20;
+/// The most bytes of an output's memory that are kept for arguments to come.
+const KEPT_MEMORY: usize = 64 << 20;
 
 /// Serves the calls of one channel on one thread.
 pub(super) struct Service {
     end: WorkerEnd,
     tasks: Vec<Resolved>,
     witness: &'static Witness,
-    arguments: Vec<u8>,
-    output: Vec<u8>,
+    arguments: Encoded,
+    output: Encoded,
+    /// Memory of the last output, if it was large, for large arguments to come.
+    spare: Vec<Buffer>,
 }
 
 impl Service {
@@ -28,8 +34,9 @@ impl Service {
             end,
             tasks,
             witness: Witness::of_this_thread(segment),
-            arguments: Vec::new(),
-            output: Vec::new(),
+            arguments: Encoded::default(),
+            output: Encoded::default(),
+            spare: Vec::new(),
         }
     }
 
@@ -40,11 +47,23 @@ impl Service {
 
     /// Waits for a call, runs it and answers it.
     pub(super) fn serve_call(&mut self) {
-        let call = self.end.next_call(&mut self.arguments, flush_stdout);
+        let call = self
+            .end
+            .next_call(&mut self.arguments, &mut self.spare, flush_stdout);
         let status = self.run(call);
-        self.end.answer(call.seq, status, &self.output);
-        empty(&mut self.arguments);
-        empty(&mut self.output);
+        match channel::take_large(&mut self.output) {
+            None => self.end.answer(call.seq, status, &self.output.bytes),
+            Some(buffers) => {
+                self.end.answer_large(call.seq, status, &buffers);
+                self.spare = buffers.into();
+                self.spare.retain(|memory| memory.capacity() <= KEPT_MEMORY);
+            }
+        }
+        for encoded in [&mut self.arguments, &mut self.output] {
+            encoded.parts.clear();
+            encoded.bytes.clear();
+            encoded.bytes.shrink_to(KEPT_BUFFER);
+        }
     }
 
     /// Runs a call; what belongs to the status is then in `output`.
@@ -65,7 +84,7 @@ impl Service {
     }
 
     fn run_task(&mut self, entry: &TaskEntry, seq: u32) -> Status {
-        let (arguments, output) = (&self.arguments, &mut self.output);
+        let (arguments, output) = (self.arguments.source(), &mut self.output);
         match self.witness.watch(seq, || entry.call(arguments, output)) {
             Ok(Ok(())) => Status::Returned,
             Ok(Err(CallError::Decode(error))) => {
@@ -74,15 +93,20 @@ impl Service {
             Ok(Err(CallError::Encode(error))) => {
                 self.fail(Status::OutputUnencodable, error.to_string())
             }
-            Err(report) => {
-                self.output = panics::encode(&report);
-                Status::Panicked
-            }
+            Err(report) => self.told(panics::encode(&report), Status::Panicked),
         }
     }
 
     fn fail(&mut self, status: Status, reason: String) -> Status {
-        self.output = panics::clip(reason, MAX_TEXT).into_bytes();
+        self.told(panics::clip(reason, MAX_TEXT).into_bytes(), status)
+    }
+
+    /// Has this said in the place of an output.
+    fn told(&mut self, bytes: Vec<u8>, status: Status) -> Status {
+        self.output = Encoded {
+            bytes,
+            parts: Vec::new(),
+        };
         status
     }
 }
@@ -91,9 +115,4 @@ impl Service {
 pub(super) fn flush_stdout() {
     // There is nobody to tell of a failure, and `print!` in a task tells it by itself.
     let _ = io::stdout().flush();
-}
-
-fn empty(buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.shrink_to(KEPT_BUFFER);
 }

@@ -4,8 +4,8 @@ mod process;
 mod service;
 
 use super::Resolved;
-use crate::channel::{Answer, ApplicationEnd, Offer, events};
-use crate::codec;
+use crate::channel::{Answer, ApplicationEnd, Offer, Payload, events};
+use crate::codec::{self, Encoded};
 use crate::protocol::PanicReport;
 use crate::registry::registry;
 use crate::sys::fixture;
@@ -128,8 +128,9 @@ fn resolve(names: &[&str]) -> Vec<Resolved> {
 
 /// Sends a call and wakes the worker.
 fn call<T: Serialize + 'static>(end: &mut ApplicationEnd, task: u32, seq: u32, argument: &T) {
-    let mut arguments = Vec::new();
-    codec::encode(argument, &mut arguments).unwrap();
+    let mut arguments = Encoded::default();
+    codec::encode(argument, &mut arguments.bytes).unwrap();
+    let arguments = Payload::take(&mut arguments);
     assert!(matches!(end.offer(task, seq, &arguments), Offer::Placed(_)));
     end.wake();
 }
@@ -138,12 +139,12 @@ fn call<T: Serialize + 'static>(end: &mut ApplicationEnd, task: u32, seq: u32, a
 fn answer(end: &mut ApplicationEnd) -> Answer {
     let deadline = Instant::now() + SOON;
     loop {
-        let received = end.receive().unwrap();
+        let received = end.receive(|_, _| Vec::new()).unwrap();
         end.wake();
         if let Some(answer) = received {
             return answer;
         }
-        let doorbell = end.doorbell();
+        let doorbell = end.doorbell(false);
         let count = doorbell.count();
         if !end.arm_doorbell(events::ANSWER | events::HALF_FULL) {
             let left = deadline.checked_duration_since(Instant::now());
@@ -153,7 +154,7 @@ fn answer(end: &mut ApplicationEnd) -> Answer {
 }
 
 fn decoded<T: serde::de::DeserializeOwned + 'static>(answer: &Answer) -> T {
-    codec::decode(&mut &answer.body[..]).unwrap()
+    codec::decode(&mut answer.body.bytes()).unwrap()
 }
 
 fn report(bytes: &[u8]) -> PanicReport {

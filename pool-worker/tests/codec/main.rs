@@ -5,12 +5,15 @@
     reason = "nested options are what other formats change"
 )]
 
+mod apart;
 mod hostile;
 mod refused;
 mod shapes;
 mod values;
 
-use pool_worker::codec::{DecodeError, decode, encode};
+use pool_worker::codec::{
+    DecodeError, Encoded, decode, decode_from, encode, encode_borrowed, encode_owned,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -34,11 +37,26 @@ fn sent<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<T, Decod
     Ok(back)
 }
 
+/// What `value` is decoded as, from between other values, where large ones lie apart.
+fn sent_apart<T: Serialize + DeserializeOwned + 'static>(value: &T) -> Result<T, DecodeError> {
+    let mut encoded = Encoded::default();
+    encode_owned(7, &mut encoded).expect("can be encoded");
+    encode_borrowed(value, &mut encoded).expect("can be encoded");
+    encode_owned(vec![9; 100_000], &mut encoded).expect("can be encoded");
+    let mut source = encoded.source();
+    assert_eq!(decode_from(&mut source), Ok(7));
+    let back = decode_from(&mut source)?;
+    assert_eq!(decode_from(&mut source), Ok(vec![9; 100_000]));
+    assert_eq!(source.finish(), Ok(()));
+    Ok(back)
+}
+
 /// Asserts that `value` comes back as it was.
 #[track_caller]
 fn comes_back<T>(value: T)
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug + 'static,
 {
-    assert_eq!(sent(&value), Ok(value));
+    assert_eq!(sent(&value).as_ref(), Ok(&value));
+    assert_eq!(sent_apart(&value), Ok(value));
 }

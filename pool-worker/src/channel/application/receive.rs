@@ -2,12 +2,10 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::{Answer, ApplicationEnd, Bytes, Violation};
-use crate::channel::{FRAME_HEADER, FRAME_UNIT, MAX_BODY, RING_SIZE, frame_size};
+use super::{Answer, ApplicationEnd, Partial, Payload, Violation};
+use crate::channel::{Bytes, FRAME_HEADER, FRAME_UNIT, MAX_BODY, RING_SIZE, frame_size};
 use crate::protocol::Status;
-
-/// The most memory that is set aside for an answer before its bytes have arrived.
-const MAX_RESERVE: usize = 1 << 30;
+use crate::sys::Buffer;
 
 /// What a [`Bytes`] without bytes holds.
 const INLINE: [u8; 32] = [0; 32];
@@ -15,22 +13,21 @@ const INLINE: [u8; 32] = [0; 32];
 /// How many bytes of answers are taken out of the ring before the worker is told.
 const GIVEN_BACK_AT_ONCE: u64 = RING_SIZE as u64 / 4;
 
-/// An answer of which a part has arrived.
-pub(super) struct Partial {
-    answer: Answer,
-    total: u64,
-}
-
 impl ApplicationEnd {
     /// Takes the next whole answer out of the ring, if there is one. Looks only once at what is
     /// there: a worker that goes on sending does not keep the caller here.
+    ///
+    /// A large answer may be received into memory that `spare` gives for the call of its number.
     #[inline]
-    pub fn receive(&mut self) -> Result<Option<Answer>, Violation> {
+    pub fn receive(
+        &mut self,
+        mut spare: impl FnMut(&mut Self, u32) -> Vec<Buffer>,
+    ) -> Result<Option<Answer>, Violation> {
         if self.seen == self.tail {
             self.look()?;
         }
         while self.seen != self.tail {
-            if let Some(answer) = self.take_frame()? {
+            if let Some(answer) = self.take_frame(&mut spare)? {
                 return Ok(Some(answer));
             }
         }
@@ -60,7 +57,10 @@ impl ApplicationEnd {
 
     /// Takes the frame at `tail`; `Some` if it completes an answer.
     #[inline]
-    fn take_frame(&mut self) -> Result<Option<Answer>, Violation> {
+    fn take_frame(
+        &mut self,
+        spare: &mut impl FnMut(&mut Self, u32) -> Vec<Buffer>,
+    ) -> Result<Option<Answer>, Violation> {
         let at = self.tail;
         let status = self.answers.word(at, 0).load(Relaxed);
         let len = self.answers.word(at, 1).load(Relaxed) as usize;
@@ -79,50 +79,25 @@ impl ApplicationEnd {
             body.truncate(len);
             return Ok(Some(answer(seq, status, body)?));
         }
-        self.take_piece(seq, status, len, total)
-    }
-
-    /// Takes the frame at `tail`, which may be one of many of an answer.
-    fn take_piece(
-        &mut self,
-        seq: u32,
-        status: u32,
-        len: usize,
-        total: u64,
-    ) -> Result<Option<Answer>, Violation> {
-        let mut partial = match self.partial.take() {
-            Some(partial) => {
-                if partial.answer.seq != seq
-                    || partial.total - (partial.answer.body.len() as u64) < len as u64
-                {
-                    return Err(Violation("a streamed answer continues wrongly"));
-                }
-                partial
-            }
-            None => Partial {
-                answer: answer(seq, status, reserve(total, len)?)?,
-                total,
-            },
-        };
-        let body = &mut partial.answer.body;
-        let start = body.len();
-        body.resize(start + len, 0);
-        self.answers
-            .read(self.tail + FRAME_HEADER as u64, &mut body[start..]);
+        if self.partial.is_some() {
+            return self.take_more(seq, len);
+        }
+        let mut body = Bytes::new();
+        body.resize(len, 0);
+        self.answers.read(at + FRAME_HEADER as u64, &mut body);
         self.let_go(len);
-        if partial.answer.body.len() as u64 == partial.total {
-            return Ok(Some(partial.answer));
+        let answer = answer(seq, status, body)?;
+        if total == len as u64 {
+            return Ok(Some(answer));
         }
-        if len == 0 {
-            return Err(Violation("a streamed answer makes no progress"));
-        }
-        self.partial = Some(partial);
+        let partial = Partial::new(answer.body.bytes(), total, spare(self, seq))?;
+        self.partial = Some((seq, answer.status, partial));
         Ok(None)
     }
 
     /// Lets go of the frame at `tail`, whose body has `len` bytes.
     #[inline]
-    fn let_go(&mut self, len: usize) {
+    pub(super) fn let_go(&mut self, len: usize) {
         self.tail += frame_size(len);
         if self.tail - self.given_back >= GIVEN_BACK_AT_ONCE {
             self.give_back();
@@ -134,17 +109,6 @@ impl ApplicationEnd {
 #[inline]
 fn answer(seq: u32, status: u32, body: Bytes) -> Result<Answer, Violation> {
     let status = Status::from_raw(status).ok_or(Violation("an answer has an unknown status"))?;
+    let body = Payload::Small(body);
     Ok(Answer { seq, status, body })
-}
-
-/// Memory for an answer of `total` bytes of which the first frame holds `len`.
-fn reserve(total: u64, len: usize) -> Result<Bytes, Violation> {
-    let total = usize::try_from(total).map_err(|_| Violation("an answer is larger than memory"))?;
-    if total < len {
-        return Err(Violation("an answer is longer than it says"));
-    }
-    let mut body = Bytes::new();
-    body.try_reserve_exact(total.min(MAX_RESERVE))
-        .map_err(|_| Violation("an answer is larger than memory"))?;
-    Ok(body)
 }

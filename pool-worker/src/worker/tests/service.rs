@@ -40,7 +40,7 @@ fn answered<T: Serialize + 'static>(task: &str, argument: &T) -> Answer {
 }
 
 fn text(answer: &Answer) -> &str {
-    str::from_utf8(&answer.body).unwrap()
+    str::from_utf8(answer.body.bytes()).unwrap()
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_panic_is_reported_with_message_and_place() {
     for _ in 0..200 {
         let answer = answered("panic_with", &"no luck".to_owned());
         assert_eq!(answer.status, Status::Panicked);
-        let report = report(&answer.body);
+        let report = report(answer.body.bytes());
         assert_eq!(report.message, "no luck");
         let location = report.location.unwrap();
         assert!(location.contains("tests.rs:"), "{location}");
@@ -65,7 +65,7 @@ fn a_panic_is_reported_with_message_and_place() {
 #[test]
 fn a_long_panic_message_is_clipped_to_whole_characters() {
     let answer = answered("panic_at_length", &MAX_TEXT);
-    let report = report(&answer.body);
+    let report = report(answer.body.bytes());
     assert!((MAX_TEXT - 3..=MAX_TEXT).contains(&report.message.len()));
 }
 
@@ -73,7 +73,7 @@ fn a_long_panic_message_is_clipped_to_whole_characters() {
 fn a_panic_without_text_is_reported() {
     let answer = answered("panic_with_number", &5u32);
     assert_eq!(answer.status, Status::Panicked);
-    let report = report(&answer.body);
+    let report = report(answer.body.bytes());
     assert!(report.message.contains("not a string"));
     assert!(report.location.is_some());
 }
@@ -88,7 +88,11 @@ fn a_payload_that_panics_when_dropped_hurts_nobody() {
 
 #[test]
 fn an_unwinding_without_a_panic_is_reported() {
-    let report = report(&answered("resume_with", &"carried over".to_owned()).body);
+    let report = report(
+        answered("resume_with", &"carried over".to_owned())
+            .body
+            .bytes(),
+    );
     assert_eq!(report.message, "carried over");
     assert_eq!(report.location, None);
 }
@@ -98,7 +102,11 @@ fn a_panic_that_the_task_caught_is_not_taken_for_another() {
     let answer = answered("catch_own_panic", &"caught".to_owned());
     assert_eq!(answer.status, Status::Returned);
     assert!(decoded::<bool>(&answer));
-    let report = report(&answered("resume_after_another", &"the second".to_owned()).body);
+    let report = report(
+        answered("resume_after_another", &"the second".to_owned())
+            .body
+            .bytes(),
+    );
     assert_eq!(report.message, "the second");
     assert_eq!(report.location, None);
 }

@@ -1,0 +1,55 @@
+//! What values are encoded into, and decoded from.
+
+use super::DecodeError;
+use crate::sys::Buffer;
+use serde::de::Error as _;
+
+/// Values on their way out: their bytes, and the memory of large ones, which crosses as it is.
+#[derive(Debug, Default)]
+pub struct Encoded {
+    /// The encodings of all values, one after another.
+    pub bytes: Vec<u8>,
+    /// The memory of those that lie apart, in the order in which `bytes` refers to them.
+    pub parts: Vec<Buffer>,
+}
+
+impl Encoded {
+    /// What the values are decoded from; those that lie apart are taken out.
+    pub fn source(&mut self) -> Source<'_> {
+        Source::new(&self.bytes, &mut self.parts)
+    }
+}
+
+/// Values that have arrived, to be decoded one after another.
+#[derive(Debug)]
+pub struct Source<'a> {
+    pub(super) bytes: &'a [u8],
+    parts: &'a mut [Buffer],
+}
+
+impl<'a> Source<'a> {
+    /// All values of `bytes`; those that lie apart are taken out of `parts`.
+    pub fn new(bytes: &'a [u8], parts: &'a mut [Buffer]) -> Self {
+        Self { bytes, parts }
+    }
+
+    /// Takes the next part, which is to be of `len` bytes.
+    pub(super) fn take_part(&mut self, len: u64) -> Option<Buffer> {
+        if self.parts.first()?.len() as u64 != len {
+            return None;
+        }
+        let part = std::mem::take(self.parts.split_off_first_mut()?);
+        Some(part)
+    }
+
+    /// Refuses what is left behind the last value.
+    pub fn finish(self) -> Result<(), DecodeError> {
+        match self.bytes.len() + self.parts.len() {
+            0 => Ok(()),
+            _ => Err(DecodeError::custom(format_args!(
+                "{} bytes are left behind the last value",
+                self.bytes.len() + self.parts.iter().map(Buffer::len).sum::<usize>()
+            ))),
+        }
+    }
+}
