@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             killed_applications_leave_nothing
             applications_killed_at_the_start_leave_nothing
             applications_killed_while_they_load_leave_nothing
+            what_a_preload_prints_is_printed_once
             a_killed_fork_server_is_replaced
             work_pending_at_the_end_of_main_is_done
             an_executor_in_a_static_delays_no_exit
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         functions![
             busy
             loading
+            printing
             pending
             in_a_static
             exiting
@@ -278,6 +280,27 @@ fn applications_killed_while_they_load_leave_nothing() {
         application.wait().unwrap();
         until("nothing is left", || processes().is_empty());
     }
+}
+
+#[task]
+fn print_half_a_line() {
+    print!("half a line, ");
+}
+
+/// A program whose preload prints.
+fn printing() {
+    let builder = Executor::builder()
+        .workers(3)
+        .preload(print_half_a_line, ());
+    let executor = builder.build().unwrap();
+    assert_eq!(pids(&executor).len(), 3);
+}
+
+fn what_a_preload_prints_is_printed_once() {
+    let output = program("printing").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text.matches("half a line").count(), 1, "{text}");
 }
 
 fn a_killed_fork_server_is_replaced() {

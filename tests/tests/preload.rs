@@ -125,11 +125,6 @@ fn dawdle(milliseconds: u64) {
 }
 
 #[task]
-fn print_half_a_line() {
-    print!("half a line, ");
-}
-
-#[task]
 fn take(bytes: Vec<u8>) -> Result<(), String> {
     Err(format!("{} bytes{}", bytes.len(), "!".repeat(bytes.len())))
 }
@@ -419,26 +414,6 @@ fn threads_that_it_leaves_are_refused() {
         assert!(text.contains("loader"), "by name: {text}");
         let executor = builder(1).preload(start_thread, true).build().unwrap();
         assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
-    });
-}
-
-#[test]
-fn what_it_prints_is_printed_once() {
-    const PRINTS: &str = "POOL_TEST_PRINTS";
-    isolated(|| {
-        if std::env::var_os(PRINTS).is_some() {
-            let executor = builder(3).preload(print_half_a_line, ()).build().unwrap();
-            pids(&executor);
-            return;
-        }
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "what_it_prints_is_printed_once", "--nocapture"])
-            .env(PRINTS, "1")
-            .output()
-            .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{text}");
-        assert_eq!(text.matches("half a line").count(), 1, "{text}");
     });
 }
 
