@@ -112,27 +112,36 @@ pub(crate) struct Calls {
 impl Calls {
     /// A new call, with one reference to it.
     pub(crate) fn insert(&mut self, task: TaskId, arguments: Payload) -> CallId {
-        self.put(Call::new(Some(task), Stage::Pending(arguments)))
+        self.put(Some(task), Stage::Pending(arguments))
     }
 
     /// What failed before it became a call, with one reference to it.
     pub(crate) fn insert_failed(&mut self, error: TaskError) -> CallId {
-        self.put(Call::new(None, Stage::Done(Outcome::Failed(error))))
+        self.put(None, Stage::Done(Outcome::Failed(error)))
     }
 
-    fn put(&mut self, call: Call) -> CallId {
+    #[inline]
+    fn put(&mut self, task: Option<TaskId>, stage: Stage) -> CallId {
         self.used += 1;
-        if let Some(id) = self.free {
-            let slot = self.get_mut(id);
-            if let Stage::Free(next) = slot.stage {
-                *slot = call;
-                self.free = next;
-                return id;
+        let Some(id) = self.free else {
+            let id = u32::try_from(self.slots.len()).expect("fewer than 2^32 calls fit in memory");
+            self.slots.push(Call::new(task, stage));
+            return CallId(id);
+        };
+        let slot = self.get_mut(id);
+        let next = match std::mem::replace(&mut slot.stage, stage) {
+            Stage::Free(next) => next,
+            Stage::Pending(_) | Stage::Done(_) | Stage::Taken(_) => {
+                unreachable!("the slot is free")
             }
-        }
-        let id = u32::try_from(self.slots.len()).expect("fewer than 2^32 calls fit in memory");
-        self.slots.push(call);
-        CallId(id)
+        };
+        slot.place = Place::Unplaced;
+        slot.task = task;
+        slot.references = 1;
+        slot.suspicions = 0;
+        slot.pinned = false;
+        self.free = next;
+        id
     }
 
     /// How many slots are not free.
@@ -160,37 +169,63 @@ impl Calls {
     }
 
     /// One less refers to this call.
+    #[inline]
     pub(crate) fn release(&mut self, id: CallId) {
         let call = self.get_mut(id);
         call.references -= 1;
-        self.free_if_unused(id);
+        if call.references == 0 && call.is_done() {
+            let _ = self.free(id);
+        }
     }
 
-    fn free_if_unused(&mut self, id: CallId) {
-        let free = self.free;
-        let call = self.get_mut(id);
-        if call.references > 0 || !call.is_done() {
-            return;
-        }
-        call.stage = Stage::Free(free);
+    /// Frees a slot and gives what was in it.
+    #[inline]
+    fn free(&mut self, id: CallId) -> Stage {
+        let next = self.free;
+        let stage = std::mem::replace(&mut self.get_mut(id).stage, Stage::Free(next));
         self.free = Some(id);
         self.used -= 1;
         if self.used == 0 && self.slots.len() > KEPT_SLOTS {
             *self = Self::default();
         }
+        stage
+    }
+
+    /// Takes the outcome and releases the call, if it is done and nobody took the outcome yet.
+    #[inline]
+    pub(crate) fn redeem(&mut self, id: CallId) -> Option<Outcome> {
+        let call = self.get_mut(id);
+        if !matches!(call.stage, Stage::Done(_)) {
+            return None;
+        }
+        if call.references > 1 {
+            let outcome = self.take(id);
+            self.release(id);
+            return outcome;
+        }
+        match self.free(id) {
+            Stage::Done(outcome) => Some(outcome),
+            Stage::Free(_) | Stage::Pending(_) | Stage::Taken(_) => None,
+        }
     }
 
     /// Ends a call and adds those who waited for it to `told`; says how many these are. Nothing
     /// happens to one that is done.
+    #[inline]
     pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, told: &mut Vec<Waiter>) -> usize {
         let call = self.get_mut(id);
         if call.is_done() {
             return 0;
         }
         call.stage = Stage::Done(outcome);
+        let unused = call.references == 0;
         let count = call.waiters.len();
-        told.extend(call.waiters.drain(..));
-        self.free_if_unused(id);
+        if count > 0 {
+            told.extend(call.waiters.drain(..));
+        }
+        if unused {
+            let _ = self.free(id);
+        }
         count
     }
 

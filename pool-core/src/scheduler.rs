@@ -187,6 +187,11 @@ impl Scheduler {
         self.calls.take(id)
     }
 
+    /// Takes a call's outcome, if it is done, and gives a reference up for it.
+    pub(crate) fn redeem(&mut self, id: CallId) -> Option<Outcome> {
+        self.calls.redeem(id)
+    }
+
     /// One more refers to this call.
     pub(crate) fn retain(&mut self, id: CallId) {
         self.calls.retain(id);
@@ -310,7 +315,7 @@ impl Scheduler {
     pub(crate) fn settle(&mut self) -> bool {
         let hungry = self.queued() > 0;
         let urgent = self.waiting > 0 || !matches!(self.gate, Gate::Open);
-        let has_spare = |member: &Member| member.live() > 1;
+        let has_spare = |member: &Member| member.live() > 1 && deal::is_worth_moving(member);
         let spare = self.members().filter(|member| has_spare(member)).count();
         let mut again = false;
         for member in self.members.iter_mut().flatten() {

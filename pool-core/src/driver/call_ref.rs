@@ -51,10 +51,10 @@ impl CallRef {
     /// Waits for the outcome, and gives the reference up for it.
     pub(crate) fn redeem(mut self) -> Option<Outcome> {
         let mut locked = self.pool.wait(self.id, None)?;
-        let outcome = locked.take(self.id);
-        locked.release(self.id);
+        let outcome = locked.redeem(self.id);
         drop(locked);
-        self.released = true;
+        // Taken before, there is nothing to give the reference up for yet.
+        self.released = outcome.is_some();
         outcome
     }
 }

@@ -75,8 +75,7 @@ impl Pool {
             return true;
         }
         self.as_spinner(|| {
-            let microseconds = self.spin.load(Ordering::Relaxed);
-            let limit = Duration::from_micros(microseconds.into());
+            let limit = Duration::from_micros(self.spin.load(Ordering::Relaxed).into());
             let start = Instant::now();
             let mut found = false;
             while !found && start.elapsed() < limit {
@@ -85,15 +84,21 @@ impl Pool {
                     doorbell.has_news()
                 });
             }
-            let next = if found {
-                microseconds * 2
-            } else {
-                microseconds / 2
-            };
-            self.spin
-                .store(next.clamp(MIN_SPIN, MAX_SPIN), Ordering::Relaxed);
             found
         })
+    }
+
+    /// A thread had to wait so long: the next one looks longer before it sleeps, if that would have
+    /// spared this one its sleep, and less long if not.
+    fn learn(&self, waited: Duration) {
+        let microseconds = self.spin.load(Ordering::Relaxed);
+        let next = if waited < Duration::from_micros(MAX_SPIN.into()) {
+            microseconds * 2
+        } else {
+            microseconds / 2
+        };
+        self.spin
+            .store(next.clamp(MIN_SPIN, MAX_SPIN), Ordering::Relaxed);
     }
 
     /// What `look` gives, if one thread more may look instead of sleeping; else `false`.
@@ -122,8 +127,10 @@ impl Pool {
         let count = doorbell.count();
         if !member.arm_doorbell(events::ANSWER | member.flow(hungry)) {
             drop(locked);
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let start = Instant::now();
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(start));
             doorbell.sleep(count, left);
+            self.learn(start.elapsed());
             locked = self.lock();
         }
         // Another worker may sit in the slot by now.

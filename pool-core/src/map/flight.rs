@@ -44,6 +44,8 @@ pub(super) struct Flight {
     bytes: usize,
     /// How large a result is to be expected, in bytes: as large as the largest of late.
     result_bytes: usize,
+    /// Somebody had to wait, since calls were drawn last.
+    waited: bool,
 }
 
 /// Where inputs come from.
@@ -70,6 +72,7 @@ impl Flight {
             count: 0,
             bytes: 0,
             result_bytes: 0,
+            waited: false,
         }
     }
 
@@ -84,6 +87,7 @@ impl Flight {
     }
 
     /// The next outcome, if one was taken.
+    #[inline]
     pub(super) fn next(&mut self) -> Option<Taken> {
         let (index, outcome) = self.taken.pop_front()?;
         self.count -= 1;
@@ -95,6 +99,7 @@ impl Flight {
     }
 
     /// Notes a call that was drawn.
+    #[inline]
     fn push(&mut self, id: CallId, bytes: usize) {
         self.count += 1;
         self.bytes += bytes;
@@ -106,6 +111,7 @@ impl Flight {
         let Some(Some(Item { id, .. })) = self.items.front() else {
             return true;
         };
+        self.waited = true;
         let pool = Arc::clone(&self.pool);
         let Some(mut locked) = pool.wait(*id, deadline) else {
             return false;
@@ -117,9 +123,8 @@ impl Flight {
     /// Takes the outcomes at the front that are there.
     fn take_front(&mut self, locked: &mut Locked<'_>) {
         while let Some(Some(item)) = self.items.front()
-            && let Some(outcome) = locked.take(item.id)
+            && let Some(outcome) = locked.redeem(item.id)
         {
-            locked.release(item.id);
             self.bytes -= item.bytes;
             self.items.pop_front();
             self.taken.push_back((self.first, outcome));
@@ -141,6 +146,7 @@ impl Flight {
     /// Waits until calls are done of which `signal` tells, and takes their outcomes; `false` if
     /// `deadline` came first.
     pub(super) fn await_any(&mut self, signal: &Signal, deadline: Option<Instant>) -> bool {
+        self.waited = true;
         let pool = Arc::clone(&self.pool);
         pool.lock().turn();
         if !signal.sleep(deadline) {
@@ -153,10 +159,9 @@ impl Flight {
                 continue;
             };
             self.bytes -= item.bytes;
-            if let Some(outcome) = locked.take(item.id) {
+            if let Some(outcome) = locked.redeem(item.id) {
                 self.taken.push_back((index, outcome));
             }
-            locked.release(item.id);
             while let Some(None) = self.items.front() {
                 self.items.pop_front();
                 self.first += 1;
@@ -291,7 +296,9 @@ impl<I: Iterator> Source<I> {
         if signal.is_none() {
             flight.take_front(&mut locked);
         }
-        if !self.fixed && locked.queued() == 0 {
+        // More are let through only if results are waited for: to whoever is the slower one, all that
+        // is on its way beyond need costs memory that is in no cache.
+        if std::mem::take(&mut flight.waited) && !self.fixed && locked.queued() == 0 {
             self.window = (self.window * 2).min(MAX_WINDOW);
         }
     }

@@ -106,10 +106,7 @@ impl Scheduler {
         let Some(member) = self.member(victim) else {
             return false;
         };
-        if member
-            .work_left()
-            .is_some_and(|left| left < NOT_WORTH_MOVING)
-        {
+        if !is_worth_moving(member) {
             return false;
         }
         self.take_back(victim, half)
@@ -119,12 +116,21 @@ impl Scheduler {
         self.members[slot].as_ref().map_or(0, Member::live)
     }
 
-    /// Whether a worker has calls that another one, idle, could run.
+    /// Whether a worker has calls that another one could run, which is idle as far as can be told:
+    /// one that sleeps may have answered all that it had.
     pub(crate) fn is_unbalanced(&self) -> bool {
-        self.members()
-            .any(|member| member.takes_calls() && member.live() == 0)
-            && self.members().any(|member| member.live() > 1)
+        self.members().any(|member| member.live() > 1)
+            && self
+                .members()
+                .any(|member| member.takes_calls() && (member.live() == 0 || !member.is_awake()))
     }
+}
+
+/// Whether it pays to have another worker run what this one has before it, as far as can be told.
+pub(super) fn is_worth_moving(member: &Member) -> bool {
+    member
+        .work_left()
+        .is_none_or(|left| left >= NOT_WORTH_MOVING)
 }
 
 /// How long the worker would take to begin another call, roughly. One that has not answered for a

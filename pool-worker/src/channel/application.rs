@@ -140,6 +140,7 @@ impl ApplicationEnd {
     #[inline]
     fn push(&mut self, first_word: u32, task: u32, seq: u32, total: u64, body: &[u8]) {
         let at = self.head;
+        self.calls.prefetch(at);
         self.calls.word(at, 0).store(first_word, Relaxed);
         self.calls.word(at, 1).store(body_len(body), Relaxed);
         self.calls.word(at, 2).store(task, Relaxed);

@@ -108,6 +108,7 @@ impl WorkerEnd {
         loop {
             self.await_frame(&mut before_sleep);
             let at = self.tail;
+            self.calls.prefetch(at);
             let first_word = self.calls.word(at, 0);
             let claimed = first_word
                 .compare_exchange(state::QUEUED, state::CLAIMED, AcqRel, Acquire)
@@ -200,6 +201,7 @@ impl WorkerEnd {
     #[inline]
     fn push(&mut self, seq: u32, status: Status, total: u64, body: &[u8]) {
         let at = self.head;
+        self.answers.prefetch(at);
         self.answers.word(at, 0).store(status as u32, Relaxed);
         self.answers.word(at, 1).store(body_len(body), Relaxed);
         self.answers.word(at, 2).store(seq, Relaxed);
