@@ -27,6 +27,19 @@ fn descriptors_travel_with_their_datagram() {
 }
 
 #[test]
+fn only_sealed_memory_is_mapped() {
+    let open = memfd(c"test", 8).unwrap();
+    let error = Sealed::map(open.as_fd()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    for content in [&b""[..], b"content"] {
+        let memory = write_sealed(c"test", content).unwrap();
+        let mapped = Sealed::map(memory.as_fd()).unwrap();
+        drop(memory);
+        assert_eq!(mapped.bytes(), content);
+    }
+}
+
+#[test]
 fn descriptors_beside_plain_bytes_are_dropped() {
     let (ours, theirs) = socket_pair().unwrap();
     let (kept, sent) = socket_pair().unwrap();
