@@ -123,7 +123,7 @@ fn memory_changes_hands_between_vectors() {
     assert_eq!(bits.as_ptr().addr(), address);
     assert_eq!(bits, [1.5_f64.to_bits(), (-2.5_f64).to_bits()]);
     assert_eq!(copy.into_vec::<f64>().unwrap(), [1.5, -2.5]);
-    assert_eq!(Buffer::default().into_vec::<u8>().unwrap(), []);
+    assert_eq!(Buffer::default().into_vec::<u8>().unwrap(), [0_u8; 0]);
 }
 
 #[test]
