@@ -299,6 +299,12 @@ fn an_initializer_gets_it_in_each_worker() {
             .unwrap_err()
             .to_string();
         assert!(text.contains("shared values"), "{text}");
+        let preloaded = Executor::builder().preload(keep, shared).build();
+        let text = preloaded.unwrap_err().to_string();
+        assert!(
+            text.contains("more than 0 shared values"),
+            "a fork server has none: {text}"
+        );
         let builder = Executor::builder()
             .workers(1)
             .initializer(keep_all, many(60));
