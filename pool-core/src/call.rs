@@ -1,20 +1,56 @@
 //! A call, from a task and its arguments to what crosses to a worker.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::cell::RefCell;
+use std::mem;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pool_worker::channel::Payload;
-use pool_worker::codec::{EncodeError, Encoded};
+use pool_worker::codec::{DecodeError, EncodeError, Encoded};
 use pool_worker::registry::{TaskId, registry};
+use pool_worker::shared::{self, Attachments, Shareable, Shared};
+use pool_worker::task::Decoder;
 
-use crate::task_error::{TaskError, TaskErrorKind};
+use crate::task_error::{Side, TaskError, TaskErrorKind};
 
 /// The largest buffer that a thread keeps for encoding arguments, in bytes.
 const KEPT_BUFFER: usize = 64 * 1024;
 
+/// The arguments or the result of a call, and the shared values that its arguments refer to.
+#[derive(Clone, Debug)]
+pub(crate) struct Parcel {
+    pub(crate) payload: Payload,
+    pub(crate) attachments: Attachments,
+}
+
+impl Parcel {
+    /// Decodes a result, which runs users' code.
+    pub(crate) fn decode<R>(&mut self, decoder: Decoder<R>) -> Result<R, DecodeError> {
+        shared::receiving(&self.attachments, || decoder(self.payload.source()))
+    }
+}
+
+/// One that refers to nothing.
+impl From<Payload> for Parcel {
+    fn from(payload: Payload) -> Self {
+        Self {
+            payload,
+            attachments: Attachments::default(),
+        }
+    }
+}
+
+impl Deref for Parcel {
+    type Target = Payload;
+
+    fn deref(&self) -> &Payload {
+        &self.payload
+    }
+}
+
 /// A task and its encoded arguments, or why there is no such call.
-pub(crate) type Prepared = Result<(TaskId, Payload), TaskError>;
+pub(crate) type Prepared = Result<(TaskId, Parcel), TaskError>;
 
 /// The name of a task; of what is none, the name of its type.
 pub(crate) fn name_of(task: Result<TaskId, &'static str>) -> &'static str {
@@ -39,7 +75,7 @@ pub(crate) fn prepare(
 fn encode(
     name: &'static str,
     encode: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
-) -> Result<Payload, TaskError> {
+) -> Result<Parcel, TaskError> {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
     // A Serialize implementation may submit calls itself: it then finds an empty buffer here.
     let mut encoded = Encoded {
@@ -48,9 +84,13 @@ fn encode(
     };
     encoded.bytes.clear();
     let failed = |why: String| TaskError::new(TaskErrorKind::Encode, name).detail(why);
-    let result = match catch_unwind(AssertUnwindSafe(|| encode(&mut encoded))) {
-        Ok(Ok(())) => Ok(Payload::take(&mut encoded)),
-        Ok(Err(error)) => Err(failed(error.to_string())),
+    let sent = AssertUnwindSafe(|| shared::sending(|| encode(&mut encoded)));
+    let result = match catch_unwind(sent) {
+        Ok((Ok(()), attachments)) => Ok(Parcel {
+            payload: Payload::take(&mut encoded),
+            attachments,
+        }),
+        Ok((Err(error), _)) => Err(failed(error.to_string())),
         Err(payload) => Err(failed(format!(
             "its Serialize implementation panicked: {}",
             panic_text(payload)
@@ -62,6 +102,21 @@ fn encode(
     result
 }
 
+/// Has `make` share a value of type `T`, which runs users' code.
+pub(crate) fn share<T: ?Sized + Shareable>(
+    make: impl FnOnce() -> Result<Shared<T>, String>,
+) -> Result<Shared<T>, TaskError> {
+    let shared = catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|payload| {
+        let text = panic_text(payload);
+        Err(format!("its Serialize implementation panicked: {text}"))
+    });
+    shared.map_err(|why| {
+        TaskError::new(TaskErrorKind::Encode, type_name::<T>())
+            .side(Side::Sharing)
+            .detail(why)
+    })
+}
+
 /// What a panic of users' code said.
 pub(crate) fn panic_text(payload: Box<dyn Any + Send>) -> String {
     let text = payload
@@ -70,6 +125,6 @@ pub(crate) fn panic_text(payload: Box<dyn Any + Send>) -> String {
         .or_else(|| payload.downcast_ref::<&str>().map(ToString::to_string))
         .unwrap_or_else(|| "without a text".into());
     // Dropping it is users' code as well, which may panic in its turn.
-    std::mem::forget(payload);
+    mem::forget(payload);
     text
 }

@@ -5,11 +5,12 @@
 //! it: each [`CallRef`](crate::driver::CallRef), each call of a map that was not taken, and the
 //! backlog count as one reference.
 
-use pool_worker::channel::Payload;
 use pool_worker::registry::TaskId;
+use pool_worker::shared::Attachments;
 use pool_worker::sys::Buffer;
 use smallvec::SmallVec;
 
+use crate::call::Parcel;
 use crate::task_error::{TaskError, TaskErrorKind};
 use crate::waiter::Waiter;
 
@@ -20,7 +21,7 @@ const KEPT_SLOTS: usize = 4096;
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// The task returned this, encoded.
-    Returned(Payload),
+    Returned(Parcel),
     /// There is no result.
     Failed(TaskError),
 }
@@ -44,7 +45,7 @@ enum Stage {
     /// Nothing; the number of the next free slot, if there is one.
     Free(Option<CallId>),
     /// A call that is not done, with its arguments.
-    Pending(Payload),
+    Pending(Parcel),
     /// A call that is done.
     Done(Outcome),
     /// A call whose outcome was taken, and the kind of error that it was, if it was one.
@@ -93,7 +94,7 @@ impl Call {
     }
 
     /// The task and the arguments of a call that is not done.
-    pub(crate) fn pending(&self) -> Option<(TaskId, &Payload)> {
+    pub(crate) fn pending(&self) -> Option<(TaskId, &Parcel)> {
         match &self.stage {
             Stage::Pending(arguments) => Some((self.task?, arguments)),
             Stage::Free(_) | Stage::Done(_) | Stage::Taken(_) => None,
@@ -107,11 +108,17 @@ pub(crate) struct Calls {
     slots: Vec<Call>,
     free: Option<CallId>,
     used: usize,
+    /// How many calls that are not done refer to shared values.
+    sharing: usize,
+    /// What calls held that are done: to be dropped without the lock, as memory that is freed with
+    /// it may take a while.
+    spent: Vec<Attachments>,
 }
 
 impl Calls {
     /// A new call, with one reference to it.
-    pub(crate) fn insert(&mut self, task: TaskId, arguments: Payload) -> CallId {
+    pub(crate) fn insert(&mut self, task: TaskId, arguments: Parcel) -> CallId {
+        self.sharing += usize::from(!arguments.attachments.is_empty());
         self.put(Some(task), Stage::Pending(arguments))
     }
 
@@ -174,7 +181,7 @@ impl Calls {
         let call = self.get_mut(id);
         call.references -= 1;
         if call.references == 0 && call.is_done() {
-            let _ = self.free(id);
+            self.discard(id);
         }
     }
 
@@ -186,9 +193,17 @@ impl Calls {
         self.free = Some(id);
         self.used -= 1;
         if self.used == 0 && self.slots.len() > KEPT_SLOTS {
-            *self = Self::default();
+            self.slots = Vec::new();
+            self.free = None;
         }
         stage
+    }
+
+    /// Frees the slot of a call of which nobody wants to know any more.
+    fn discard(&mut self, id: CallId) {
+        if let Stage::Done(Outcome::Returned(result)) = self.free(id) {
+            self.spend(result.attachments);
+        }
     }
 
     /// Takes the outcome and releases the call, if it is done and nobody took the outcome yet.
@@ -209,14 +224,44 @@ impl Calls {
         }
     }
 
+    /// Whether calls that are not done refer to shared values, which are to be let go of in time.
+    pub(crate) fn are_sharing(&self) -> bool {
+        self.sharing > 0
+    }
+
+    /// Takes the shared values that the arguments of a call refer to that is about to be done.
+    pub(crate) fn take_attachments(&mut self, id: CallId) -> Attachments {
+        match &mut self.get_mut(id).stage {
+            Stage::Pending(arguments) if !arguments.attachments.is_empty() => {
+                let attachments = std::mem::take(&mut arguments.attachments);
+                self.sharing -= 1;
+                attachments
+            }
+            _ => Attachments::default(),
+        }
+    }
+
+    /// Keeps what is to be dropped without the lock, if that is anything.
+    fn spend(&mut self, attachments: Attachments) {
+        if !attachments.is_empty() {
+            self.spent.push(attachments);
+        }
+    }
+
+    /// What is to be dropped without the lock.
+    pub(crate) fn take_spent(&mut self) -> Vec<Attachments> {
+        std::mem::take(&mut self.spent)
+    }
+
     /// Ends a call and adds those who waited for it to `told`; says how many these are. Nothing
     /// happens to one that is done.
-    #[inline]
     pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, told: &mut Vec<Waiter>) -> usize {
-        let call = self.get_mut(id);
-        if call.is_done() {
+        if self.get(id).is_done() {
             return 0;
         }
+        let attachments = self.take_attachments(id);
+        self.spend(attachments);
+        let call = self.get_mut(id);
         call.stage = Stage::Done(outcome);
         let unused = call.references == 0;
         let count = call.waiters.len();
@@ -224,7 +269,7 @@ impl Calls {
             told.extend(call.waiters.drain(..));
         }
         if unused {
-            let _ = self.free(id);
+            self.discard(id);
         }
         count
     }
@@ -245,7 +290,7 @@ impl Calls {
     /// Takes the memory of the arguments of a call that never begins again.
     pub(crate) fn take_memory(&mut self, id: CallId) -> Vec<Buffer> {
         match &mut self.get_mut(id).stage {
-            Stage::Pending(arguments) => std::mem::take(arguments).into_memory(),
+            Stage::Pending(arguments) => std::mem::take(&mut arguments.payload).into_memory(),
             Stage::Free(_) | Stage::Done(_) | Stage::Taken(_) => Vec::new(),
         }
     }

@@ -28,7 +28,7 @@ mod waiting;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -65,7 +65,7 @@ pub(crate) struct Pool {
     /// The supervising thread has ended, or a worker came to be.
     changed: Condvar,
     notifier: Notifier,
-    poke: OwnedFd,
+    poke: Arc<OwnedFd>,
     /// [`sys::forks`] in the process that it belongs to.
     owner: u32,
     /// How many threads may look for answers at a time, in this process.
@@ -97,8 +97,10 @@ impl DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let told = self.take_told();
+        let spent = self.take_spent();
         self.state = None;
         self.pool.notifier.notify(told);
+        drop(spent);
     }
 }
 
@@ -222,7 +224,7 @@ impl Pool {
             }),
             changed: Condvar::new(),
             notifier: Notifier::default(),
-            poke: sys::event()?,
+            poke: Arc::new(sys::event()?),
             owner: sys::forks(),
             spinners,
             spin: AtomicU32::new(waiting::MAX_SPIN),
@@ -246,6 +248,12 @@ impl Pool {
     /// Readable when the supervising thread is to look.
     pub(crate) fn poke_fd(&self) -> &OwnedFd {
         &self.poke
+    }
+
+    /// What wakes the supervising thread, whatever locks are held.
+    pub(crate) fn alarm(&self) -> impl Fn() + Send + Sync + 'static {
+        let poke = Arc::clone(&self.poke);
+        move || sys::signal_event(&poke)
     }
 
     pub(crate) fn notifier(&self) -> &Notifier {

@@ -1,16 +1,20 @@
 //! The executor: the handle that users hold.
 
+use std::any::type_name;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pool_worker::Task;
+use pool_worker::{Plain, Shared, Task};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::call::{Prepared, name_of, prepare};
+use crate::call::{self, Prepared, name_of, prepare};
 use crate::driver::{CallRef, Pool};
 use crate::future::{TaskFuture, TaskHandle};
 use crate::map::{Map, Source};
+use crate::task_error::{Side, TaskError};
 
 /// How long [`Executor::worker_pids`] waits for workers that are being started.
 const START_WITHIN: Duration = Duration::from_secs(2);
@@ -135,6 +139,78 @@ impl Executor {
         let prepare = Box::new(move |args: &'a F::Args| prepare(entry, |out| borrowed(args, out)));
         let source = Source::new(&self.pool, name_of(entry), prepare, inputs.into_iter());
         Map::new(Arc::clone(&self.pool), source, task.decoder())
+    }
+
+    /// Makes a value one that calls refer to: it is encoded once, here, and decoded once in each
+    /// worker that gets it. See [`Shared`].
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    ///
+    /// use pool_core::{Executor, Shared, task};
+    ///
+    /// #[task]
+    /// fn price(prices: Shared<HashMap<String, u32>>, item: String) -> Option<u32> {
+    ///     prices.get(&item).copied()
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).build()?;
+    /// let prices = executor.share(HashMap::from([("tea".to_string(), 3)]))?;
+    /// assert_eq!(prices["tea"], 3);
+    /// assert_eq!(executor.submit(price, (prices.clone(), "tea".into())).result()?, Some(3));
+    /// assert_eq!(executor.submit(price, (prices, "salt".into())).result()?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Encode`](crate::TaskErrorKind::Encode) if the value cannot be encoded, or memory or
+    /// descriptors are short; `ShutDown` and `PoolBroken` as calls.
+    pub fn share<T>(&self, value: T) -> Result<Shared<T>, TaskError>
+    where
+        T: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        self.check_open::<T>()?;
+        call::share(|| Shared::share(value))
+    }
+
+    /// Makes numbers ones that calls refer to, and that workers read in place: they are copied once,
+    /// here. See [`Shared`] for an example.
+    ///
+    /// # Errors
+    ///
+    /// [`Encode`](crate::TaskErrorKind::Encode) if memory or descriptors are short; `ShutDown` and
+    /// `PoolBroken` as calls.
+    pub fn share_slice<T: Plain>(&self, numbers: &[T]) -> Result<Shared<[T]>, TaskError> {
+        self.check_open::<[T]>()?;
+        call::share(|| Shared::share_slice(numbers))
+    }
+
+    /// Makes text one that calls refer to, and that workers read in place, as
+    /// [`share_slice`](Self::share_slice) does.
+    ///
+    /// ```
+    /// use pool_core::{Executor, Shared, task};
+    ///
+    /// #[task]
+    /// fn words(text: Shared<str>, first: char) -> usize {
+    ///     text.split(' ').filter(|word| word.starts_with(first)).count()
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).build()?;
+    /// let text = executor.share_str("to be or not to be")?;
+    /// assert_eq!(executor.submit(words, (text, 'b')).result()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn share_str(&self, text: &str) -> Result<Shared<str>, TaskError> {
+        self.check_open::<str>()?;
+        call::share(|| Shared::share_str(text))
+    }
+
+    /// Refuses to share a value of type `T` once no calls are taken.
+    fn check_open<T: ?Sized>(&self) -> Result<(), TaskError> {
+        let refusal = self.pool.lock().refusal(type_name::<T>());
+        refusal.map_or(Ok(()), |error| Err(error.side(Side::Sharing)))
     }
 
     /// Takes no new calls; returns at once. What was submitted is still run.

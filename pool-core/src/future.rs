@@ -255,7 +255,7 @@ pub(crate) fn decode<R>(
     let undecodable = |why: String| TaskError::new(TaskErrorKind::Decode, task).detail(why);
     match outcome {
         Some(Outcome::Returned(mut output)) => {
-            match catch_unwind(AssertUnwindSafe(|| decoder(output.source()))) {
+            match catch_unwind(AssertUnwindSafe(|| output.decode(decoder))) {
                 Ok(result) => result.map_err(|error| undecodable(error.to_string())),
                 Err(payload) => Err(undecodable(format!(
                     "its Deserialize implementation panicked: {}",

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use pool_worker::Task;
 use pool_worker::channel::Payload;
-use pool_worker::codec::{Encoded, Source};
+use pool_worker::codec::Encoded;
 use pool_worker::registry::{TaskId, registry};
+use pool_worker::shared::{self, Postbox};
 
-use crate::call::name_of;
+use crate::call::{Parcel, name_of};
 use crate::calls::{CallId, Outcome};
 use crate::driver::{CallRef, Locked, Pool};
 use crate::error::Error;
@@ -51,7 +52,7 @@ mod sealed {
 }
 
 /// Reads what the task returned.
-type Check = dyn Fn(Source<'_>) -> Result<(), String> + Send + Sync;
+type Check = dyn Fn(&mut Parcel) -> Result<(), String> + Send + Sync;
 
 /// A task that the executor calls for itself, and its arguments.
 #[derive(Clone)]
@@ -59,7 +60,7 @@ pub(crate) struct Hook {
     /// The setter that it came by.
     option: &'static str,
     task: Result<TaskId, &'static str>,
-    arguments: Result<Payload, String>,
+    arguments: Result<Parcel, String>,
     check: Arc<Check>,
 }
 
@@ -84,15 +85,20 @@ impl Hook {
     {
         let decoder = task.decoder();
         let mut arguments = Encoded::default();
-        let encoded = (task.encoder().borrowed)(args, &mut arguments);
+        let (encoded, attachments) =
+            shared::sending(|| (task.encoder().borrowed)(args, &mut arguments));
         Self {
             option,
             task: task.entry(),
             arguments: encoded
-                .map(|()| Payload::take(&mut arguments))
+                .map(|()| Parcel {
+                    payload: Payload::take(&mut arguments),
+                    attachments,
+                })
                 .map_err(|error| error.to_string()),
             check: Arc::new(move |output| {
-                let output = decoder(output)
+                let output = output
+                    .decode(decoder)
                     .map_err(|error| format!("what it returned cannot be decoded: {error}"))?;
                 sealed::InitOutput::into_result(output)
             }),
@@ -111,17 +117,33 @@ impl Hook {
                 registry().unknown_text(type_name),
             ));
         }
-        if let Err(error) = &self.arguments {
-            return Err(Error::invalid_option(
-                self.option,
-                format!("its arguments cannot be encoded: {error}"),
-            ));
-        }
-        Ok(())
+        let why = match &self.arguments {
+            Err(error) => format!("its arguments cannot be encoded: {error}"),
+            Ok(arguments) if arguments.attachments.len() > self.most_shared() => format!(
+                "its arguments refer to more than {} shared values; share one value that holds them, \
+                 or send what they hold",
+                self.most_shared()
+            ),
+            Ok(_) => return Ok(()),
+        };
+        Err(Error::invalid_option(self.option, why))
+    }
+
+    /// To how many shared values its arguments may refer: workers alone know of any, and a new worker
+    /// is told of them while it takes none out of its socket.
+    fn most_shared(&self) -> usize {
+        if self.option == "preload" { 0 } else { 64 }
+    }
+
+    /// Tells a new worker of the shared values that the arguments refer to; `false` if there are too
+    /// many on their way to other workers.
+    pub(crate) fn announce(&self, worker: &Arc<Postbox>) -> bool {
+        let arguments = self.arguments.as_ref();
+        arguments.is_ok_and(|arguments| worker.deliver(&arguments.attachments))
     }
 
     /// The task and its arguments, of a hook that is valid.
-    pub(crate) fn valid(&self) -> Option<(TaskId, &Payload)> {
+    pub(crate) fn valid(&self) -> Option<(TaskId, &Parcel)> {
         Some((self.task.ok()?, self.arguments.as_ref().ok()?))
     }
 
@@ -173,11 +195,10 @@ struct Pending<F> {
 impl<F: Fn(&Pool, Result<(), String>) + Send + Sync + 'static> Wake for Pending<F> {
     fn wake(self: Arc<Self>) {
         let result = match self.call.take() {
-            Some(Outcome::Returned(mut output)) => {
-                catch_unwind(AssertUnwindSafe(|| (self.check)(output.source()))).unwrap_or_else(
-                    |_| Err("what it returned panicked while it was decoded".into()),
-                )
-            }
+            Some(Outcome::Returned(mut output)) => catch_unwind(AssertUnwindSafe(|| {
+                (self.check)(&mut output)
+            }))
+            .unwrap_or_else(|_| Err("what it returned panicked while it was decoded".into())),
             // The executor's own end, or a death that is counted and mended elsewhere.
             Some(Outcome::Failed(error))
                 if matches!(

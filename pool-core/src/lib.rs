@@ -133,6 +133,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Values for many calls
+//!
+//! Arguments are copied into the worker at each call. What many calls read is better shared:
+//! [`share_slice`](Executor::share_slice) puts plain numbers where workers read them in place,
+//! [`share`](Executor::share) does the like for any value that serde knows, which each worker decodes
+//! once. The [`Shared`] that they give is passed for the price of a handle, anywhere in arguments.
+//!
+//! ```
+//! # use pool_core::{Executor, Shared, task};
+//! #[task]
+//! fn count(text: Shared<[u8]>, byte: u8) -> usize {
+//!     text.iter().filter(|&&other| other == byte).count()
+//! }
+//!
+//! # let executor = Executor::builder().workers(2).build()?;
+//! let text = executor.share_slice("a text that is searched".as_bytes())?;
+//! let calls = ['a', 'e', 'x'].map(|letter| (text.clone(), letter as u8));
+//! let counts: Vec<usize> = executor.map(count, calls).collect::<Result<_, _>>()?;
+//! assert_eq!(counts, [3, 3, 1]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # The end
 //!
 //! Dropping an [`Executor`] waits for its calls, and its processes are gone after that; see
@@ -181,7 +203,7 @@ pub use hook::InitOutput;
 pub use map::{Map, Unordered};
 pub use pool_macros::task;
 pub use pool_worker::protocol::StartMethod;
-pub use pool_worker::{AnyError, Task, TaskRef, task_ref};
+pub use pool_worker::{AnyError, Plain, Shareable, Shared, Task, TaskRef, task_ref};
 pub use task_error::{TaskError, TaskErrorKind};
 pub use wait::{AsCompleted, Timeout, WaitFor, Waited, as_completed, wait};
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{
@@ -10,7 +11,9 @@ use pool_worker::channel::{
 };
 use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
+use pool_worker::shared::Postbox;
 
+use crate::call::Parcel;
 use crate::calls::{CallId, Calls};
 use crate::sys;
 
@@ -44,7 +47,7 @@ pub(crate) struct Member {
     pub(crate) pid: Option<u32>,
     pidfd: Option<OwnedFd>,
     /// The application's end of the control socket; closing it ends the worker.
-    pub(crate) control: OwnedFd,
+    pub(crate) control: Arc<Postbox>,
     link: ApplicationEnd,
     /// The calls that were placed, in order; `None` for those that were taken back.
     window: VecDeque<Option<Placed>>,
@@ -91,7 +94,12 @@ impl fmt::Debug for Member {
 }
 
 impl Member {
-    pub(crate) fn new(number: u64, link: ApplicationEnd, control: OwnedFd, ready: bool) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        link: ApplicationEnd,
+        control: Arc<Postbox>,
+        ready: bool,
+    ) -> Self {
         Self {
             number,
             pid: None,
@@ -177,20 +185,23 @@ impl Member {
         Some(pace.saturating_mul(u32::try_from(self.live).unwrap_or(u32::MAX)))
     }
 
-    /// Places a call in the worker's ring; gives the number it has there, or nothing if there is no
-    /// room for it.
+    /// Places a call in the worker's ring, after telling the worker of the shared values that it
+    /// refers to; gives the number it has there, or nothing if there is no room for either.
     pub(crate) fn offer(
         &mut self,
         id: CallId,
         task: TaskId,
-        arguments: &Payload,
+        arguments: &Parcel,
         pinned: bool,
     ) -> Option<u32> {
+        if !self.control.deliver(&arguments.attachments) {
+            return None;
+        }
         let seq = self.seq_at(self.window.len());
         let Offer::Placed(ticket) = self.link.offer(task.to_raw(), seq, arguments) else {
             return None;
         };
-        if let Payload::Large(_) = arguments {
+        if let Payload::Large(_) = arguments.payload {
             self.streamed = Some(Sent::default());
         }
         if self.live == 0 {

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use pool_worker::channel::{Payload, events};
 use pool_worker::protocol::{PanicReport, Status};
 use pool_worker::registry::{TaskId, registry};
+use pool_worker::shared::Attachments;
 
+use crate::call::Parcel;
 use crate::calls::{Call, CallId, Calls, Outcome, Place};
 use crate::gate::{Breakdown, Gate};
 use crate::member::{Member, Sentence};
@@ -143,12 +145,24 @@ impl Scheduler {
         std::mem::take(&mut self.told)
     }
 
+    /// What is to be dropped once the lock is free.
+    pub(crate) fn take_spent(&mut self) -> Vec<Attachments> {
+        self.calls.take_spent()
+    }
+
+    /// Tells workers what their control sockets had no room for; `true` if that is to be tried again
+    /// in a while.
+    pub(crate) fn retry_errands(&self) -> bool {
+        let again = |member: &Member| member.control.retry();
+        self.members().filter(|member| again(member)).count() > 0
+    }
+
     pub(crate) fn call(&self, id: CallId) -> &Call {
         self.calls.get(id)
     }
 
     /// Takes a call, with one reference to it. The gate was looked at before.
-    pub(crate) fn submit(&mut self, task: TaskId, arguments: Payload) -> CallId {
+    pub(crate) fn submit(&mut self, task: TaskId, arguments: Parcel) -> CallId {
         let id = self.calls.insert(task, arguments);
         self.outstanding += 1;
         self.calls.retain(id);
@@ -162,7 +176,7 @@ impl Scheduler {
     }
 
     /// Notes a call of the executor's own, which never enters the backlog, with one reference to it.
-    pub(crate) fn note_own(&mut self, task: TaskId, arguments: Payload) -> CallId {
+    pub(crate) fn note_own(&mut self, task: TaskId, arguments: Parcel) -> CallId {
         let id = self.calls.insert(task, arguments);
         self.calls.get_mut(id).pinned = true;
         id
@@ -254,8 +268,13 @@ impl Scheduler {
         let mut any = false;
         while let Some(member) = self.members.get_mut(slot).and_then(Option::as_mut) {
             match member.receive(&mut self.calls) {
-                Ok(Some((id, Status::Returned, body))) => {
-                    self.finish(id, Outcome::Returned(body));
+                Ok(Some((id, Status::Returned, payload))) => {
+                    let attachments = self.calls.take_attachments(id);
+                    let result = Parcel {
+                        payload,
+                        attachments,
+                    };
+                    self.finish(id, Outcome::Returned(result));
                     any = true;
                 }
                 Ok(Some((id, status, body))) => {
@@ -317,24 +336,26 @@ impl Scheduler {
         let urgent = self.waiting > 0 || !matches!(self.gate, Gate::Open);
         let has_spare = |member: &Member| member.live() > 1 && deal::is_worth_moving(member);
         let spare = self.members().filter(|member| has_spare(member)).count();
+        let sharing = self.calls.are_sharing();
         let mut again = false;
         for member in self.members.iter_mut().flatten() {
             let others_spare = spare > usize::from(has_spare(member));
-            again |= member.settle(wanted(member, hungry, urgent, others_spare));
+            again |= member.settle(wanted(member, hungry, urgent, sharing || others_spare));
         }
         again
     }
 }
 
 /// The events that the executor has to hear of from this worker: `hungry` if calls wait to be dealt,
-/// `urgent` if somebody waits for an answer, and that it is idle if there is something for it to do.
-fn wanted(member: &Member, hungry: bool, urgent: bool, others_spare: bool) -> u32 {
+/// `urgent` if somebody waits for an answer, and that it is idle if there is something to do then:
+/// calls of others to run, shared values to let go of.
+fn wanted(member: &Member, hungry: bool, urgent: bool, something: bool) -> u32 {
     // An idle worker may have to get over calls that were taken back before there is room.
     if member.is_idle() && !hungry {
         return 0;
     }
     let answer = if urgent { events::ANSWER } else { 0 };
-    let idle = if hungry || urgent || others_spare {
+    let idle = if hungry || urgent || something {
         events::IDLE
     } else {
         0

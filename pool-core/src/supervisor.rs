@@ -24,7 +24,8 @@ use crate::sys::{self, Epoll};
 
 /// How long a finished fork server may take to be gone before it is killed.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
-/// How often to look whether a call should move to an idle worker, while one could.
+/// How often to look whether a call should move to an idle worker, while one could, and whether a
+/// full control socket has room again.
 const BALANCE_EVERY: Duration = Duration::from_millis(1);
 /// How long a fork server that was asked for workers may tell of none before it counts as hung, and
 /// how much longer for each GiB of its memory: to fork takes longer then, and it may be about to fork
@@ -208,7 +209,8 @@ impl Supervisor {
     /// How long to sleep at most.
     fn timeout(&self, locked: &Locked<'_>) -> Option<Duration> {
         let now = Instant::now();
-        let balance = locked.is_unbalanced().then_some(BALANCE_EVERY);
+        let behind = locked.retry_errands();
+        let balance = (behind || locked.is_unbalanced()).then_some(BALANCE_EVERY);
         let vacancy = self
             .vacancies
             .iter()

@@ -48,6 +48,8 @@ pub(crate) enum Side {
     Application,
     /// There, where arguments are decoded and results encoded.
     Worker,
+    /// Here, where a value was to be shared, by no call. In place of the task's name stands its type.
+    Sharing,
 }
 
 #[derive(Clone)]
@@ -73,7 +75,7 @@ impl TaskError {
         self.0.kind
     }
 
-    /// The name of the task.
+    /// The name of the task; of a value that could not be shared, the name of its type.
     pub fn task(&self) -> &str {
         self.0.task
     }
@@ -179,7 +181,11 @@ impl Debug for TaskError {
 
 impl Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "task '{}' {}", self.0.task, self.what_happened())?;
+        let subject = match self.0.side {
+            Side::Application | Side::Worker => "task",
+            Side::Sharing => "a value of type",
+        };
+        write!(f, "{subject} '{}' {}", self.0.task, self.what_happened())?;
         self.fmt_cause(f)?;
         self.fmt_worker(f)?;
         f.write_str(self.remedy())
@@ -197,8 +203,9 @@ impl TaskError {
             (TaskErrorKind::Encode, Side::Application) => {
                 "was not called, as its arguments could not be encoded"
             }
+            (TaskErrorKind::Encode, Side::Sharing) => "could not be shared",
             (TaskErrorKind::Encode, Side::Worker) => "returned what the worker could not encode",
-            (TaskErrorKind::Decode, Side::Application) => {
+            (TaskErrorKind::Decode, Side::Application | Side::Sharing) => {
                 "returned what the application could not decode"
             }
             (TaskErrorKind::Decode, Side::Worker) => {
@@ -206,6 +213,12 @@ impl TaskError {
             }
             (TaskErrorKind::UnknownTask, _) => "is not known",
             (TaskErrorKind::QueueFull, _) => "was not queued, as the queue is full",
+            (TaskErrorKind::ShutDown, Side::Sharing) => {
+                "was not shared, as the executor is shut down"
+            }
+            (TaskErrorKind::PoolBroken, Side::Sharing) => {
+                "was not shared, as the executor is broken"
+            }
             (TaskErrorKind::ShutDown, _) => "was not run, as the executor is shut down",
             (TaskErrorKind::PoolBroken, _) => "did not finish, as the executor is broken",
         }
@@ -257,7 +270,7 @@ impl TaskError {
                 "; nobody here sent that signal: it was the kernel, for want of memory, or another \
                  process"
             }
-            TaskErrorKind::Encode => {
+            TaskErrorKind::Encode if self.0.side != Side::Sharing => {
                 "; pass a type that serde can write, with no value that it refuses"
             }
             TaskErrorKind::Decode => {

@@ -15,6 +15,12 @@ use crate::errors::Errors;
 /// As many parameters as `pool_worker::Task` is implemented for.
 const MAX_PARAMETERS: usize = 16;
 
+/// The numbers whose slices `pool_worker::Shared` holds as they are.
+const PLAIN: [&str; 14] = [
+    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32",
+    "f64",
+];
+
 /// Refuses a function that cannot be a task, for all reasons at once.
 pub(crate) fn check(signature: &Signature) -> Result<()> {
     let mut refused = Refused::default();
@@ -161,7 +167,12 @@ fn owned(reference: &TypeReference) -> String {
     }
     if let Type::Slice(slice) = target {
         let item = self::text(&slice.elem);
-        return format!("`Vec<{item}>`");
+        let shared = if PLAIN.contains(&item.as_str()) {
+            format!("[{item}]")
+        } else {
+            format!("Vec<{item}>")
+        };
+        return format!("`Vec<{item}>`, or `Shared<{shared}>` for one list in many calls");
     }
     let last = match target {
         Type::Path(path) => path.path.segments.last().map(|last| last.ident.to_string()),
@@ -173,7 +184,7 @@ fn owned(reference: &TypeReference) -> String {
         Some("OsStr") => "`OsString`".to_owned(),
         Some("CStr") => "`CString`".to_owned(),
         _ if matches!(target, Type::TraitObject(_)) => "a type of your own".to_owned(),
-        _ => format!("`{text}`"),
+        _ => format!("`{text}`, or `Shared<{text}>` for one value in many calls"),
     }
 }
 

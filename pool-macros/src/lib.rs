@@ -31,7 +31,7 @@ use proc_macro::TokenStream;
 ///
 /// A free function of 0 to 16 parameters, all owned and, like what it returns, known to serde
 /// (`Serialize + DeserializeOwned + 'static`): `String` in place of `&str`, `PathBuf` in place of
-/// `&Path`, `Vec<T>` in place of `&[T]`. It may be private, `const`, generic over
+/// `&Path`, `Vec<T>` or `Shared<[T]>` in place of `&[T]`. It may be private, `const`, generic over
 /// nothing, and stand anywhere: in a module, inside another function, in a library. It may return a
 /// `Result`, and fail; `AnyError` stands for errors that serde does not know.
 ///

@@ -13,6 +13,7 @@
 //! - [`codec`]: values to bytes and back.
 //! - [`protocol`]: messages between application and fork server, and how calls end.
 //! - [`channel`]: two rings in shared memory for each worker, and bells.
+//! - [`shared`]: values that many calls refer to.
 //! - [`sys`]: system calls, each behind a safe function.
 
 mod any_error;
@@ -22,12 +23,14 @@ pub mod entry;
 pub mod fork_server;
 pub mod protocol;
 pub mod registry;
+pub mod shared;
 pub mod sys;
 pub mod task;
 mod task_entry;
 pub mod worker;
 
 pub use any_error::AnyError;
+pub use shared::{Plain, Shareable, Shared};
 pub use task::{Task, TaskRef, task_ref};
 pub use task_entry::{CallError, TaskEntry};
 

@@ -99,6 +99,22 @@ pub enum Report {
     },
 }
 
+/// From the application to a worker, on its control socket. The worker sends nothing there but its
+/// bells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Errand {
+    /// A value that calls will refer to; with it comes the sealed memfd that holds it.
+    Share {
+        /// The application's number for the value, never used twice.
+        id: u64,
+    },
+    /// No call refers to this value any more.
+    Release {
+        /// The value's number.
+        id: u64,
+    },
+}
+
 /// How a call ended, as the worker's answer says it; the body of the answer depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]

@@ -13,6 +13,7 @@ mod init_array;
 mod memory;
 mod proc;
 mod process;
+mod sealed;
 mod share;
 mod signal;
 mod socket;
@@ -36,6 +37,7 @@ pub use process::{
     Fork, Image, Reaped, die_with_parent, exit, exit_status, fork, kill, kill_child,
     leave_core_dumps, name_process, new_session, pidfd_of, reap, reap_any, subreaper,
 };
+pub use sealed::{Sealed, SealedText};
 pub use share::{MAX_PROCESSORS, be_nicer, run_on};
 pub use signal::{BlockedSignals, child_signals, drain, ignore_broken_pipes, reset_signals};
 pub use socket::{

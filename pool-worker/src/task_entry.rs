@@ -9,6 +9,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::codec::{self, DecodeError, EncodeError, Encoded, Source};
+use crate::shared;
 
 /// Decodes the arguments, calls the function and encodes its output.
 type Call = fn(Source<'_>, &mut Encoded) -> Result<(), CallError>;
@@ -132,6 +133,7 @@ pub struct Arguments<'a>(Source<'a>);
 impl<'a> Arguments<'a> {
     /// All of a call's arguments.
     pub fn new(source: Source<'a>) -> Self {
+        shared::begin_call();
         Self(source)
     }
 
@@ -139,7 +141,7 @@ impl<'a> Arguments<'a> {
     pub fn next<T: Serialize + DeserializeOwned + 'static>(
         mut self,
     ) -> Result<(T, Self), CallError> {
-        let argument = codec::decode_from(&mut self.0)?;
+        let argument = shared::taking(|| codec::decode_from(&mut self.0))?;
         Ok((argument, self))
     }
 
@@ -154,5 +156,5 @@ pub fn returned<T: Serialize + DeserializeOwned + 'static>(
     value: T,
     output: &mut Encoded,
 ) -> Result<(), CallError> {
-    Ok(codec::encode_owned(value, output)?)
+    Ok(shared::giving(|| codec::encode_owned(value, output))?)
 }

@@ -1,8 +1,8 @@
 //! What a worker process does.
 //!
-//! Tasks run on a thread of their own, with a stack of a known size. The main thread waits for the
-//! application to close the control socket, and then ends the process at once, even in the middle
-//! of a task. A third waits for the task thread: nothing should end it but the end of the process,
+//! Tasks run on a thread of their own, with a stack of a known size. The main thread takes in what
+//! the application shares, and waits for it to close the control socket; then it ends the process at
+//! once, even in the middle of a task. A third waits for the task thread: nothing should end it but the end of the process,
 //! and if a task ends it all the same, the process aborts instead of lingering with nobody to serve
 //! calls.
 
@@ -14,7 +14,8 @@ mod tests;
 use crate::TaskEntry;
 use crate::channel::{Segment, WorkerEnd};
 use crate::fork_server::UNABLE;
-use crate::sys::{self, Readiness};
+use crate::shared::{self, Table};
+use crate::sys;
 use service::Service;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,10 +53,8 @@ pub fn run(start: WorkerStart) -> ! {
     #[cfg(target_env = "gnu")]
     sys::keep_freed_memory();
     match begin(start) {
-        Ok(control) => {
-            // The application never writes here: whatever can be seen of the socket is its end.
-            // A failure to look leaves nobody to tell of the end, so it is one.
-            let _ = sys::poll([(control.as_fd(), Readiness::Read)], None);
+        Ok(table) => {
+            table.attend();
             sys::exit(0)
         }
         Err(_) => sys::exit(UNABLE),
@@ -79,16 +78,19 @@ pub(crate) fn serve_one(start: WorkerStart, at_end: OwnedFd) -> io::Result<JoinH
         })
 }
 
-/// Has the task thread serve calls; gives the socket to watch.
-fn begin(start: WorkerStart) -> io::Result<OwnedFd> {
+/// Has the task thread serve calls; gives what is to be filled with what the application shares.
+fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
     let segment = Arc::new(Segment::open(start.rings.as_fd())?);
     let bells = start.control.try_clone()?;
     let end = WorkerEnd::new(Arc::clone(&segment), bells);
+    let table = Arc::new(Table::new(start.control));
+    let filled = Arc::clone(&table);
     panics::install_hook();
     let serving = thread::Builder::new()
         .name("task".into())
         .stack_size(TASK_STACK)
         .spawn(move || {
+            shared::serve_from(table);
             let mut service = begin_service(end, segment, start.tasks);
             loop {
                 service.serve_call();
@@ -101,7 +103,7 @@ fn begin(start: WorkerStart) -> io::Result<OwnedFd> {
             sys::await_end(serving);
             process::abort()
         })?;
-    Ok(start.control)
+    Ok(filled)
 }
 
 /// The service of the calling thread, with its stack watched.

@@ -5,11 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{Executor, ExecutorBuilder, TaskErrorKind, TaskFuture};
+use pool_core::{Executor, ExecutorBuilder, Shared, TaskErrorKind, TaskFuture};
 
 use crate::{
     Gate, Log, Misdeed, Scratch, fails_with, sys,
-    tasks::{add, cube, even, hang, hold, misbehave, nothing, pid, record},
+    tasks::{add, cube, doubled, even, hang, hold, misbehave, nothing, pid, record},
     until,
 };
 
@@ -25,6 +25,7 @@ macro_rules! for_each_check {
             initialized_before_any_call
             shutdown_finishes_what_is_pending
             kill_ends_what_runs
+            shared_values_are_read_and_handed_back
         }
     };
 }
@@ -217,4 +218,26 @@ pub fn kill_ends_what_runs(builder: &ExecutorBuilder) {
         workers.iter().all(|&pid| !sys::exists(pid)),
         "kill waits until they are gone"
     );
+}
+
+/// # Panics
+///
+/// Where a worker reads anything but what was shared, or what it gives is something else.
+pub fn shared_values_are_read_and_handed_back(builder: &ExecutorBuilder) {
+    let executor = build(builder, 2);
+    let numbers: Vec<i64> = (0..100_000).collect();
+    let shared = executor.share_slice(&numbers).unwrap();
+    let text = executor.share("text".to_owned()).unwrap();
+    let inputs = std::iter::repeat_n((shared.clone(), text), 20);
+    for call in executor.map(doubled, inputs) {
+        let (back, text, doubled): (Shared<[i64]>, String, Shared<[i64]>) = call.unwrap();
+        assert!(std::ptr::eq(&raw const *back, &raw const *shared));
+        assert_eq!(text, "text");
+        assert!(
+            doubled
+                .iter()
+                .zip(&numbers)
+                .all(|(twice, once)| *twice == once * 2)
+        );
+    }
 }

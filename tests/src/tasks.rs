@@ -2,7 +2,7 @@
 
 use std::{process, thread, time::Duration};
 
-use pool_core::{AnyError, task};
+use pool_core::{AnyError, Shared, task};
 
 use crate::{
     misdeed::{Fragile, Misdeed, Outcome, Stage},
@@ -54,6 +54,21 @@ pub fn count(bytes: Vec<u8>) -> usize {
 pub fn even(x: i64) -> i64 {
     assert!(x % 2 == 0, "{x} is odd");
     x
+}
+
+/// What is shared, and the numbers times two.
+#[task]
+#[must_use]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the arguments of a task are owned"
+)]
+pub fn doubled(
+    numbers: Shared<[i64]>,
+    text: Shared<String>,
+) -> (Shared<[i64]>, String, Shared<[i64]>) {
+    let doubled: Vec<i64> = numbers.iter().map(|number| number * 2).collect();
+    (numbers, String::clone(&text), Shared::from_slice(&doubled))
 }
 
 /// The number in a text, else the parser's error.

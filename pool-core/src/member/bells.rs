@@ -7,6 +7,8 @@ use super::{Member, UNKNOWN_BELL};
 impl Member {
     /// The events that keep calls and answers flowing, if there are more calls to deal.
     pub(crate) fn flow(&self, hungry: bool) -> u32 {
+        // Room in the ring is of no use to what the control socket has no room for.
+        let hungry = hungry && !self.control.is_behind();
         let more =
             if self.is_streaming() || (hungry && (self.is_idle() || self.link.calls_left() > 0)) {
                 events::LOW

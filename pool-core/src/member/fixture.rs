@@ -8,9 +8,11 @@ use pool_worker::channel::{ApplicationEnd, Payload, Segment, WorkerEnd};
 use pool_worker::codec::Encoded;
 use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
+use pool_worker::shared::Postbox;
 
 use super::Member;
 use crate::Task;
+use crate::call::Parcel;
 use crate::calls::CallId;
 use crate::driver::{CallRef, Pool};
 use crate::future::{TaskFuture, TaskHandle};
@@ -20,16 +22,16 @@ use crate::sys;
 fn nothing() {}
 
 /// The arguments of a call that `number` names.
-pub(crate) fn arguments(number: u64) -> Payload {
+pub(crate) fn arguments(number: u64) -> Parcel {
     sized_arguments(number, size_of::<u64>())
 }
 
 /// So many bytes of arguments of a call that `number` names.
-pub(crate) fn sized_arguments(number: u64, size: usize) -> Payload {
+pub(crate) fn sized_arguments(number: u64, size: usize) -> Parcel {
     let mut arguments = Encoded::default();
     arguments.bytes.extend(number.to_le_bytes());
     arguments.bytes.resize(size, 0);
-    Payload::take(&mut arguments)
+    Payload::take(&mut arguments).into()
 }
 
 pub(crate) fn task() -> TaskId {
@@ -54,12 +56,13 @@ pub(crate) fn worker(number: u64, ready: bool) -> (Member, Worker) {
     let (segment, memfd) = Segment::create().unwrap();
     let theirs = Arc::new(Segment::open(memfd.as_fd()).unwrap());
     let (control, bells): (OwnedFd, OwnedFd) = sys::socket_pair().unwrap();
+    let postbox = Arc::new(Postbox::new(control, || {}));
     let worker = Worker {
         end: WorkerEnd::new(theirs, bells),
         claimed: None,
     };
     (
-        Member::new(number, ApplicationEnd::new(segment), control, ready),
+        Member::new(number, ApplicationEnd::new(segment), postbox, ready),
         worker,
     )
 }

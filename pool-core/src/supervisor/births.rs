@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use pool_worker::channel::{ApplicationEnd, Segment};
 use pool_worker::protocol::StartMethod;
+use pool_worker::shared::Postbox;
 
 use super::{RETRY_MOST, Supervisor, Vacancy};
 use crate::calls::CallId;
@@ -134,6 +135,12 @@ impl Supervisor {
     pub(super) fn hire(&mut self, slot: usize) -> io::Result<()> {
         let (segment, rings) = Segment::create()?;
         let (control, theirs) = sys::socket_pair()?;
+        let control = Arc::new(Postbox::new(control, self.pool.alarm()));
+        if let Some(initializer) = &self.hooks.initializer
+            && !initializer.announce(&control)
+        {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let number = self.next_number;
         self.epoll.add(control.as_fd(), number * 2)?;
         if let Err(error) = self

@@ -140,7 +140,7 @@ impl Supervisor {
         match preloading.pump(arguments) {
             Ok(Some(Answer { status, body, .. })) => {
                 let outcome = match status {
-                    Status::Returned => Outcome::Returned(body),
+                    Status::Returned => Outcome::Returned(body.into()),
                     status => Outcome::Failed(failure(registry().name(task), status, &body)),
                 };
                 self.pool.lock().finish(preloading.call, outcome);

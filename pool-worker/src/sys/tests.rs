@@ -27,6 +27,19 @@ fn descriptors_travel_with_their_datagram() {
 }
 
 #[test]
+fn only_sealed_memory_is_mapped() {
+    let open = memfd(c"test", 8).unwrap();
+    let error = Sealed::map(open.as_fd()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    for content in [&b""[..], b"content"] {
+        let memory = write_sealed(c"test", content).unwrap();
+        let mapped = Sealed::map(memory.as_fd()).unwrap();
+        drop(memory);
+        assert_eq!(mapped.bytes(), content);
+    }
+}
+
+#[test]
 fn descriptors_beside_plain_bytes_are_dropped() {
     let (ours, theirs) = socket_pair().unwrap();
     let (kept, sent) = socket_pair().unwrap();
@@ -110,7 +123,7 @@ fn memory_changes_hands_between_vectors() {
     assert_eq!(bits.as_ptr().addr(), address);
     assert_eq!(bits, [1.5_f64.to_bits(), (-2.5_f64).to_bits()]);
     assert_eq!(copy.into_vec::<f64>().unwrap(), [1.5, -2.5]);
-    assert_eq!(Buffer::default().into_vec::<u8>().unwrap(), []);
+    assert_eq!(Buffer::default().into_vec::<u8>().unwrap(), [0_u8; 0]);
 }
 
 #[test]
