@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use pool_worker::channel::{Payload, events};
+use pool_worker::channel::Payload;
 use pool_worker::protocol::{PanicReport, Status};
 use pool_worker::registry::{TaskId, registry};
 use pool_worker::shared::Attachments;
@@ -27,6 +27,7 @@ use crate::task_error::{Side, TaskError, TaskErrorKind};
 use crate::waiter::Waiter;
 
 mod deal;
+mod settle;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,9 @@ pub(crate) struct Scheduler {
     outstanding: usize,
     /// Waiters for calls that are not done.
     waiting: usize,
+    /// A worker has calls that it does not pay to move now, but will if it gets stuck in one: nobody
+    /// rings then, so it has to be looked at.
+    to_watch: bool,
     gate: Gate,
     told: Vec<Waiter>,
 }
@@ -72,6 +76,7 @@ impl Scheduler {
             members: std::iter::repeat_with(|| None).take(slots).collect(),
             outstanding: 0,
             waiting: 0,
+            to_watch: false,
             gate: Gate::Open,
             told: Vec::new(),
         }
@@ -329,38 +334,6 @@ impl Scheduler {
     pub(crate) fn task_name(&self, id: CallId) -> &'static str {
         self.calls.task(id).map_or("", |task| registry().name(task))
     }
-
-    /// Arms each worker's bell with what the executor has to hear of.
-    pub(crate) fn settle(&mut self) -> bool {
-        let hungry = self.queued() > 0;
-        let urgent = self.waiting > 0 || !matches!(self.gate, Gate::Open);
-        let has_spare = |member: &Member| member.live() > 1 && deal::is_worth_moving(member);
-        let spare = self.members().filter(|member| has_spare(member)).count();
-        let sharing = self.calls.are_sharing();
-        let mut again = false;
-        for member in self.members.iter_mut().flatten() {
-            let others_spare = spare > usize::from(has_spare(member));
-            again |= member.settle(wanted(member, hungry, urgent, sharing || others_spare));
-        }
-        again
-    }
-}
-
-/// The events that the executor has to hear of from this worker: `hungry` if calls wait to be dealt,
-/// `urgent` if somebody waits for an answer, and that it is idle if there is something to do then:
-/// calls of others to run, shared values to let go of.
-fn wanted(member: &Member, hungry: bool, urgent: bool, something: bool) -> u32 {
-    // An idle worker may have to get over calls that were taken back before there is room.
-    if member.is_idle() && !hungry {
-        return 0;
-    }
-    let answer = if urgent { events::ANSWER } else { 0 };
-    let idle = if hungry || urgent || something {
-        events::IDLE
-    } else {
-        0
-    };
-    idle | answer | member.flow(hungry)
 }
 
 fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {

@@ -58,8 +58,8 @@ fn awaited_in_a_runtime() {
 fn the_first_of_several() {
     isolated(|| {
         in_both_runtimes(|| async {
-            let executor = executor(2);
             let scratch = Scratch::new();
+            let executor = executor(2);
             let gate = scratch.gate("gate");
             let mut slow = executor.submit(pass, (gate.clone(), 1));
             tokio::select! {
@@ -98,8 +98,8 @@ fn spawned_onto_a_runtime() {
 fn cancelled_and_killed_through_a_handle() {
     isolated(|| {
         in_both_runtimes(|| async {
-            let executor = executor(1);
             let scratch = Scratch::new();
+            let executor = executor(1);
             let log = scratch.log("hanging");
             let running = executor.submit(hang, log.clone());
             let queued = executor.submit(cube, 1);
@@ -178,8 +178,8 @@ fn poll<F: Future>(future: Pin<&mut F>, count: &Arc<Count>) -> Poll<F::Output> {
 #[test]
 fn the_last_waker_is_woken() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let gate = scratch.gate("gate");
         let mut future = pin!(executor.submit(pass, (gate.clone(), 5)));
         let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
@@ -211,8 +211,8 @@ impl Wake for Panics {
 #[test]
 fn a_panicking_waker_hurts_nobody() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let gate = scratch.gate("gate");
         let mut future = Box::pin(executor.submit(pass, (gate.clone(), 5)));
         let waker = Waker::from(Arc::new(Panics));
@@ -233,8 +233,8 @@ fn a_panicking_waker_hurts_nobody() {
 #[test]
 fn polled_then_taken_by_blocking() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let gate = scratch.gate("gate");
         let mut future: TaskFuture<i64> = executor.submit(pass, (gate.clone(), 5));
         let count = Arc::new(Count::default());

@@ -28,8 +28,8 @@ fn next<T>(receiver: &Receiver<T>) -> T {
 #[test]
 fn called_with_the_value_the_error_or_the_cancellation() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let (log, gate) = (scratch.log("held"), scratch.gate("held"));
         let held = executor.submit(hold, (log.clone(), gate.clone()));
         log.reaches(1);
@@ -218,8 +218,8 @@ fn the_end_from_a_callback() {
 #[test]
 fn the_last_handle_dropped_in_a_callback() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let log = scratch.log("hanging");
         let hanging = executor.submit(hang, log.clone());
         log.reaches(1);

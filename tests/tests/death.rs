@@ -272,8 +272,8 @@ fn right_after_shutdown_was_requested() {
                 Executor::shutdown_now,
                 drop_later,
             ] {
-                let executor = executor(2);
                 let scratch = Scratch::new();
+                let executor = executor(2);
                 let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
                 let bad = executor.submit(misbehave_later, (log.clone(), gate.clone(), misdeed));
                 log.reaches(1);

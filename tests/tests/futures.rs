@@ -29,8 +29,8 @@ fn told<R>(future: &TaskFuture<R>) -> (bool, bool, bool) {
 #[test]
 fn every_state_is_told() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let (running, gate) = held(&executor, &scratch);
         let queued = executor.submit(cube, 2);
         let cancelled = executor.submit(cube, 3);
@@ -65,8 +65,8 @@ fn every_state_is_told() {
 #[test]
 fn without_time_the_state_decides() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let (running, gate) = held(&executor, &scratch);
         let queued = executor.submit(cube, 2);
         let running = running.result_timeout(Duration::ZERO).unwrap_err();
@@ -109,8 +109,8 @@ fn a_blocked_result_wakes() {
 #[test]
 fn many_threads_wait_for_one() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let (running, gate) = held(&executor, &scratch);
         thread::scope(|scope| {
             let waiters: Vec<_> = (0..8).map(|_| scope.spawn(|| running.wait())).collect();
@@ -128,8 +128,8 @@ fn many_threads_wait_for_one() {
 #[test]
 fn cancel_is_true_only_if_it_never_starts() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let log = scratch.log("ran");
         let (running, gate) = held(&executor, &scratch);
         let queued: Vec<_> = (0..20)
@@ -175,8 +175,8 @@ fn cancel_races_with_the_start() {
 #[test]
 fn kill_stops_what_runs_and_nothing_else() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let log = scratch.log("hanging");
         for round in 1..=rounds() {
             let hanging = executor.submit(hang, log.clone());
@@ -200,8 +200,8 @@ fn kill_stops_what_runs_and_nothing_else() {
 #[test]
 fn kill_of_queued_and_finished_calls() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let (running, gate) = held(&executor, &scratch);
         let queued = executor.submit(cube, 2);
         assert!(queued.kill());
@@ -218,8 +218,8 @@ fn kill_of_queued_and_finished_calls() {
 #[test]
 fn a_handle_acts_for_a_future_that_is_gone() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let log = scratch.log("hanging");
         let hanging = executor.submit(hang, log.clone());
         let handle = hanging.handle();
@@ -237,8 +237,8 @@ fn a_handle_acts_for_a_future_that_is_gone() {
 #[test]
 fn dropped_its_task_runs_on() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let log = scratch.log("ran");
         let (running, gate) = held(&executor, &scratch);
         drop(running);
@@ -253,8 +253,8 @@ fn dropped_its_task_runs_on() {
 #[test]
 fn wait_for_all() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let (running, gate) = held(&executor, &scratch);
         let done = executor.submit(pid, ());
         let cancelled = executor.submit(pid, ());
@@ -284,8 +284,8 @@ fn wait_for_all() {
 #[test]
 fn wait_for_the_first_error() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let gate = scratch.gate("gate");
         let slow = executor.submit(pass, (gate.clone(), 1));
         let good = executor.submit(even, 2);
@@ -321,8 +321,8 @@ fn wait_for_the_first_error() {
 #[test]
 fn as_completed_gives_each_once() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let gate = scratch.gate("gate");
         let slow = executor.submit(pass, (gate.clone(), 1));
         let good = executor.submit(even, 2);

@@ -304,8 +304,8 @@ fn what_a_preload_prints_is_printed_once() {
 }
 
 fn a_killed_fork_server_is_replaced() {
-    let executor = executor(2);
     let scratch = Scratch::new();
+    let executor = executor(2);
     let log = scratch.log("hanging");
     let hanging = executor.submit(hang, log.clone());
     log.reaches(1);

@@ -22,8 +22,8 @@ fn executor(workers: usize) -> Executor {
 #[test]
 fn a_short_limit_then_a_kill() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let (running, _gate, queued, _) = loaded(&executor, &scratch, 10);
         let start = Instant::now();
         assert!(!executor.shutdown_timeout(Duration::from_millis(50)));
@@ -66,8 +66,8 @@ fn ten_thousand_queued_calls_are_dropped_fast() {
             assert!(!executor.shutdown_timeout(Duration::ZERO));
         }];
         for end in ends {
-            let executor = executor(2);
             let scratch = Scratch::new();
+            let executor = executor(2);
             let (running, _gate, queued, log) = loaded(&executor, &scratch, 10_000);
             let start = Instant::now();
             end(&executor);
@@ -116,8 +116,8 @@ fn nest(log: Log, depth: u32) {
 #[test]
 fn kill_reaches_executors_within_tasks() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let log = scratch.log("nested");
         let nested = executor.submit(nest, (log.clone(), 3));
         log.reaches(4);
@@ -137,8 +137,8 @@ fn kill_reaches_executors_within_tasks() {
 #[test]
 fn a_map_read_after_a_kill_ends() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let log = scratch.log("hanging");
         let mut map = executor
             .map(hang, std::iter::repeat(log.clone()))

@@ -73,8 +73,8 @@ fn grandchildren_go_with_their_worker() {
             Some(Misdeed::ExitAtOnce),
             Some(Misdeed::Panic),
         ] {
-            let executor = executor(1);
             let scratch = Scratch::new();
+            let executor = executor(1);
             let log = scratch.log("children");
             let future = executor.submit(leave_children, (log.clone(), misdeed));
             assert_eq!(future.result().is_ok(), misdeed.is_none());
@@ -113,8 +113,8 @@ fn a_task_that_closes_all_descriptors() {
 #[test]
 fn a_stopped_worker_can_be_killed() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let log = scratch.log("hanging");
         let hanging = executor.submit(hang, log.clone());
         log.reaches(1);

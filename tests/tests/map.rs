@@ -119,8 +119,8 @@ fn an_error_comes_at_its_place_and_ends_nothing() {
 #[test]
 fn a_timeout_loses_no_item() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let gate = scratch.gate("gate");
         let mut map = executor.map(pass, (0..3).map(|x| (gate.clone(), x)));
         for _ in 0..3 {
@@ -148,8 +148,8 @@ fn a_timeout_loses_no_item() {
 #[test]
 fn unordered_gives_the_fast_ones_first() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let (slow, open) = (scratch.gate("slow"), scratch.gate("open"));
         open.open();
         let inputs = [slow.clone()].into_iter().chain(iter::repeat_n(open, 20));

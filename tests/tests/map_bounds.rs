@@ -32,9 +32,9 @@ fn record_and_pass(log: pool_tests::Log, gate: pool_tests::Gate, x: i64) {
 #[test]
 fn dropped_it_cancels_what_has_not_started() {
     isolated(|| {
-        let executor = executor(2);
         // It outlives the calls that look for its gates.
         let scratch = Scratch::new();
+        let executor = executor(2);
         for is_unordered in [false, true] {
             let name = format!("unordered {is_unordered}");
             let (log, gate) = (scratch.log(&name), scratch.gate(&name));
@@ -207,8 +207,8 @@ fn early_stop() {
 #[test]
 fn started_it_runs_unread() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let log = scratch.log("ran");
         let inputs = (0..3).map(|x| (log.clone(), x));
         let map = executor.map(record, inputs).start();

@@ -93,8 +93,8 @@ fn it_goes_with_the_last_handle() {
 #[test]
 fn a_pending_call_and_an_unread_result_keep_it() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let gate = scratch.gate("gate");
         let shared = executor.share_slice(&[1; 10_000]).unwrap();
         let running = executor.submit(sum_later, (shared.clone(), gate.clone()));
@@ -249,8 +249,8 @@ fn a_storm_of_kills_keeps_nothing() {
 #[test]
 fn an_executor_that_is_killed_keeps_nothing() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let shared = executor.share_slice(&[1; 10_000]).unwrap();
         let calls: Vec<_> = (0..10)
             .map(|_| executor.submit(sum_later, (shared.clone(), scratch.gate("never"))))
@@ -318,8 +318,8 @@ fn look_at(value: Shared<Mourned>) -> usize {
 #[test]
 fn a_decoded_value_is_dropped_in_the_workers_too() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let log = scratch.log("dropped");
         let shared = executor.share(Mourned(log.clone())).unwrap();
         for _ in 0..3 {

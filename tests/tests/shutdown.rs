@@ -48,8 +48,8 @@ fn nothing_is_taken_after_it() {
 #[test]
 fn shutdown_waits_for_all_that_is_pending() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let (running, gate, queued, log) = loaded(&executor, &scratch, 50);
         thread::scope(|scope| {
             let ended = scope.spawn(|| executor.shutdown());
@@ -72,8 +72,8 @@ fn shutdown_waits_for_all_that_is_pending() {
 #[test]
 fn close_returns_at_once_and_all_is_finished() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let (running, gate, queued, log) = loaded(&executor, &scratch, 50);
         executor.close();
         assert!(running.iter().all(|future| !future.is_done()));
@@ -88,8 +88,8 @@ fn close_returns_at_once_and_all_is_finished() {
 #[test]
 fn shutdown_now_cancels_what_has_not_started() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let (running, gate, queued, log) = loaded(&executor, &scratch, 50);
         thread::scope(|scope| {
             scope.spawn(|| executor.shutdown_now());
@@ -110,8 +110,8 @@ fn shutdown_now_cancels_what_has_not_started() {
 #[test]
 fn dropped_with_work_pending_it_finishes_it() {
     isolated(|| {
-        let executor = executor(2);
         let scratch = Scratch::new();
+        let executor = executor(2);
         let (running, gate, queued, log) = loaded(&executor, &scratch, 50);
         let dropping = thread::spawn(move || drop(executor));
         gate.open();

@@ -260,8 +260,8 @@ fn built_used_and_dropped_in_three_threads() {
 #[test]
 fn never_more_processes_than_workers() {
     isolated(|| {
-        let executor = executor(3);
         let scratch = Scratch::new();
+        let executor = executor(3);
         let (log, gate) = (scratch.log("running"), scratch.gate("gate"));
         let futures: Vec<_> = (0..45)
             .map(|_| executor.submit(hold, (log.clone(), gate.clone())))
@@ -329,8 +329,8 @@ fn work_is_spread() {
 #[test]
 fn idle_workers_are_used_again() {
     isolated(|| {
-        let executor = executor(3);
         let scratch = Scratch::new();
+        let executor = executor(3);
         let log = scratch.log("ran");
         for _ in 0..30 {
             executor.submit(note, log.clone()).result().unwrap();

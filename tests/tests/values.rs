@@ -37,8 +37,8 @@ fn look_at(argument: Mourned) -> usize {
 #[test]
 fn arguments_are_dropped_right_after_the_task() {
     isolated(|| {
-        let executor = executor(1);
         let scratch = Scratch::new();
+        let executor = executor(1);
         let argument = Mourned(scratch.log("dropped"));
         let log = argument.0.clone();
         assert_eq!(executor.submit_ref(look_at, &argument).result().unwrap(), 0);

@@ -116,13 +116,13 @@ impl Scheduler {
         self.members[slot].as_ref().map_or(0, Member::live)
     }
 
-    /// Whether a worker has calls that another one could run, which is idle as far as can be told:
-    /// one that sleeps may have answered all that it had.
+    /// Whether a worker has calls that another one could run which is idle, or may come to be so
+    /// without a word.
     pub(crate) fn is_unbalanced(&self) -> bool {
-        self.members().any(|member| member.live() > 1)
-            && self
-                .members()
-                .any(|member| member.takes_calls() && (member.live() == 0 || !member.is_awake()))
+        let idle = |member: &Member| member.takes_calls() && member.live() == 0;
+        self.members.len() > 1
+            && (self.to_watch
+                || (self.members().any(idle) && self.members().any(|member| member.live() > 1)))
     }
 }
 

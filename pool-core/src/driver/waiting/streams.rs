@@ -25,9 +25,10 @@ impl Pool {
         }
         while deadline.is_none_or(|deadline| Instant::now() < deadline) {
             let hungry = locked.queued() > 0;
+            // The call may have moved to another worker, which this thread does not attend.
             let Some((_, member)) = locked
                 .holder(id)
-                .filter(|(_, member)| member.is_in_stream())
+                .filter(|(_, member)| member.number == number && member.is_in_stream())
             else {
                 break;
             };
