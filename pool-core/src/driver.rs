@@ -126,11 +126,7 @@ impl Locked<'_> {
             queued if queued.is_multiple_of(SUBMITS_PER_TURN) => {}
             _ => return,
         }
-        let more = if self.queued() > 0 {
-            self.take_turns()
-        } else {
-            self.settle()
-        };
+        let more = (self.queued() > 0 || self.settle()) && self.take_turns();
         self.leave_rest(more);
     }
 

@@ -162,6 +162,11 @@ impl Member {
         self.link.is_awake()
     }
 
+    /// Whether it had to be woken for what it has, and has not answered since.
+    pub(crate) fn is_roused(&self) -> bool {
+        self.link.is_roused()
+    }
+
     pub(crate) fn takes_calls(&self) -> bool {
         self.ready && self.sentence == Sentence::None && self.streamed.is_none()
     }

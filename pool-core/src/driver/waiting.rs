@@ -49,7 +49,9 @@ impl Pool {
                 Some((_, member)) if member.is_in_stream() => {
                     self.drive_stream(locked, id, deadline);
                 }
-                Some((_, member)) if !has_spun => {
+                // A worker that was woken a moment ago takes longer than looking is worth, and may even
+                // wait for this very core.
+                Some((_, member)) if !has_spun && !member.is_roused() => {
                     let (doorbell, ahead) = (member.doorbell(), member.live());
                     drop(locked);
                     has_spun = !self.spin(&doorbell, ahead);

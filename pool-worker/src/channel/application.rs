@@ -81,6 +81,8 @@ pub struct ApplicationEnd {
     /// The answer of which a part has arrived.
     partial: Option<(u32, Status, Partial)>,
     bell_number: u32,
+    /// The worker had to be woken, and has not answered since.
+    roused: bool,
 }
 
 impl ApplicationEnd {
@@ -98,6 +100,7 @@ impl ApplicationEnd {
             seen: 0,
             partial: None,
             bell_number: 0,
+            roused: false,
         }
     }
 
@@ -203,8 +206,14 @@ impl ApplicationEnd {
         fence(SeqCst);
         let doze = &self.segment.header().doze.0;
         if doze.load(Relaxed) != 0 && doze.swap(0, AcqRel) != 0 {
+            self.roused = true;
             futex_wake(doze);
         }
+    }
+
+    /// Whether the worker had to be woken, and has not answered since.
+    pub fn is_roused(&self) -> bool {
+        self.roused
     }
 
     /// Whether the worker has not said that it sleeps.

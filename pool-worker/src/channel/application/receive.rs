@@ -99,6 +99,7 @@ impl ApplicationEnd {
     #[inline]
     pub(super) fn let_go(&mut self, len: usize) {
         self.tail += frame_size(len);
+        self.roused = false;
         if self.tail - self.given_back >= GIVEN_BACK_AT_ONCE {
             self.give_back();
         }
