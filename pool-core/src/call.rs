@@ -62,44 +62,57 @@ pub(crate) fn prepare(
     task: Result<TaskId, &'static str>,
     arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
 ) -> Prepared {
-    match task {
-        Ok(id) => Ok((id, encode(registry().name(id), arguments)?)),
-        Err(type_name) => {
-            let detail = registry().unknown_text(type_name);
-            Err(TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail))
-        }
-    }
-}
-
-/// Encodes into a buffer that the thread keeps, so that a small call needs no memory of its own.
-fn encode(
-    name: &'static str,
-    encode: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
-) -> Result<Parcel, TaskError> {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
-    // A Serialize implementation may submit calls itself: it then finds an empty buffer here.
+    // A small call needs no memory of its own. A Serialize implementation may submit calls itself: it
+    // then finds an empty buffer here.
     let mut encoded = Encoded {
         bytes: BUFFER.with(RefCell::take),
         parts: Vec::new(),
     };
-    encoded.bytes.clear();
-    let failed = |why: String| TaskError::new(TaskErrorKind::Encode, name).detail(why);
-    let sent = AssertUnwindSafe(|| shared::sending(|| encode(&mut encoded)));
-    let result = match catch_unwind(sent) {
-        Ok((Ok(()), attachments)) => Ok(Parcel {
-            payload: Payload::take(&mut encoded),
-            attachments,
-        }),
-        Ok((Err(error), _)) => Err(failed(error.to_string())),
-        Err(payload) => Err(failed(format!(
-            "its Serialize implementation panicked: {}",
-            panic_text(payload)
-        ))),
-    };
+    let prepared = encode(task, &mut encoded, arguments).map(|(task, attachments)| {
+        let payload = Payload::take(&mut encoded, 0);
+        (
+            task,
+            Parcel {
+                payload,
+                attachments,
+            },
+        )
+    });
     if encoded.bytes.capacity() <= KEPT_BUFFER {
+        encoded.bytes.clear();
         BUFFER.with(|kept| kept.replace(encoded.bytes));
     }
-    result
+    prepared
+}
+
+/// Finds the task and appends its encoded arguments to `encoded`, which is as it was if that fails.
+#[inline]
+pub(crate) fn encode(
+    task: Result<TaskId, &'static str>,
+    encoded: &mut Encoded,
+    arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
+) -> Result<(TaskId, Attachments), TaskError> {
+    let task = task.map_err(unknown)?;
+    let (bytes, parts) = (encoded.bytes.len(), encoded.parts.len());
+    let sent = catch_unwind(AssertUnwindSafe(|| shared::sending(|| arguments(encoded))));
+    let why = match sent {
+        Ok((Ok(()), attachments)) => return Ok((task, attachments)),
+        Ok((Err(error), _)) => error.to_string(),
+        Err(payload) => format!(
+            "its Serialize implementation panicked: {}",
+            panic_text(payload)
+        ),
+    };
+    encoded.bytes.truncate(bytes);
+    encoded.parts.truncate(parts);
+    Err(TaskError::new(TaskErrorKind::Encode, registry().name(task)).detail(why))
+}
+
+#[cold]
+fn unknown(type_name: &'static str) -> TaskError {
+    let detail = registry().unknown_text(type_name);
+    TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail)
 }
 
 /// Has `make` share a value of type `T`, which runs users' code.

@@ -5,102 +5,25 @@
 //! it: each [`CallRef`](crate::driver::CallRef), each call of a map that was not taken, and the
 //! backlog count as one reference.
 
+use std::collections::HashMap;
+
+use pool_worker::channel::Payload;
 use pool_worker::registry::TaskId;
 use pool_worker::shared::Attachments;
-use pool_worker::sys::Buffer;
+use pool_worker::sys::{self, Buffer};
 use smallvec::SmallVec;
 
 use crate::call::Parcel;
-use crate::task_error::{TaskError, TaskErrorKind};
+use crate::task_error::TaskError;
 use crate::waiter::Waiter;
 
+mod slot;
+
+use slot::Stage;
+pub(crate) use slot::{Call, CallId, Outcome, Place};
+
 /// A table that is empty gives its memory back if it had more slots than this.
-const KEPT_SLOTS: usize = 4096;
-
-/// How a call ended.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// The task returned this, encoded.
-    Returned(Parcel),
-    /// There is no result.
-    Failed(TaskError),
-}
-
-/// Where a call is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// In the backlog, or nowhere.
-    Unplaced,
-    /// In the window of the worker in this slot, under this number.
-    Worker { slot: u32, seq: u32 },
-}
-
-/// The slot of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct CallId(u32);
-
-/// What a slot holds.
-#[derive(Debug)]
-enum Stage {
-    /// Nothing; the number of the next free slot, if there is one.
-    Free(Option<CallId>),
-    /// A call that is not done, with its arguments.
-    Pending(Parcel),
-    /// A call that is done.
-    Done(Outcome),
-    /// A call whose outcome was taken, and the kind of error that it was, if it was one.
-    Taken(Option<TaskErrorKind>),
-}
-
-/// A call.
-#[derive(Debug)]
-pub(crate) struct Call {
-    stage: Stage,
-    pub(crate) place: Place,
-    /// `None` for one that was no call, but failed on the way to become one.
-    task: Option<TaskId>,
-    references: u32,
-    /// How often it was the next call of a worker that died.
-    pub(crate) suspicions: u8,
-    /// It belongs to one worker (an initializer) and is never dealt to another.
-    pub(crate) pinned: bool,
-    waiters: SmallVec<[Waiter; 1]>,
-}
-
-impl Call {
-    fn new(task: Option<TaskId>, stage: Stage) -> Self {
-        Self {
-            stage,
-            place: Place::Unplaced,
-            task,
-            references: 1,
-            suspicions: 0,
-            pinned: false,
-            waiters: SmallVec::new(),
-        }
-    }
-
-    pub(crate) fn is_done(&self) -> bool {
-        !matches!(self.stage, Stage::Pending(_))
-    }
-
-    /// The kind of error that it ended with, if it did; also after that was taken.
-    pub(crate) fn failure(&self) -> Option<TaskErrorKind> {
-        match &self.stage {
-            Stage::Done(Outcome::Failed(error)) => Some(error.kind()),
-            Stage::Taken(failure) => *failure,
-            Stage::Free(_) | Stage::Pending(_) | Stage::Done(Outcome::Returned(_)) => None,
-        }
-    }
-
-    /// The task and the arguments of a call that is not done.
-    pub(crate) fn pending(&self) -> Option<(TaskId, &Parcel)> {
-        match &self.stage {
-            Stage::Pending(arguments) => Some((self.task?, arguments)),
-            Stage::Free(_) | Stage::Done(_) | Stage::Taken(_) => None,
-        }
-    }
-}
+const KEPT_SLOTS: usize = 16 * 1024;
 
 /// All calls.
 #[derive(Debug, Default)]
@@ -108,6 +31,8 @@ pub(crate) struct Calls {
     slots: Vec<Call>,
     free: Option<CallId>,
     used: usize,
+    /// Those who wait for calls that are not done.
+    waiters: HashMap<CallId, SmallVec<[Waiter; 1]>>,
     /// How many calls that are not done refer to shared values.
     sharing: usize,
     /// What calls held that are done: to be dropped without the lock, as memory that is freed with
@@ -116,39 +41,49 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// A new call, with one reference to it.
-    pub(crate) fn insert(&mut self, task: TaskId, arguments: Parcel) -> CallId {
+    /// A new call, with so many references to it.
+    #[inline]
+    pub(crate) fn insert(&mut self, task: TaskId, arguments: Parcel, references: u32) -> CallId {
         self.sharing += usize::from(!arguments.attachments.is_empty());
-        self.put(Some(task), Stage::Pending(arguments))
+        let (id, call) = self.vacant();
+        call.stage = Stage::Pending(arguments);
+        call.task = Some(task);
+        call.references = references;
+        id
     }
 
     /// What failed before it became a call, with one reference to it.
     pub(crate) fn insert_failed(&mut self, error: TaskError) -> CallId {
-        self.put(None, Stage::Done(Outcome::Failed(error)))
+        let (id, call) = self.vacant();
+        call.stage = Stage::Done(Outcome::Failed(error));
+        call.references = 1;
+        id
     }
 
+    /// A slot for a new call.
     #[inline]
-    fn put(&mut self, task: Option<TaskId>, stage: Stage) -> CallId {
+    fn vacant(&mut self) -> (CallId, &mut Call) {
         self.used += 1;
-        let Some(id) = self.free else {
-            let id = u32::try_from(self.slots.len()).expect("fewer than 2^32 calls fit in memory");
-            self.slots.push(Call::new(task, stage));
-            return CallId(id);
+        let id = self.free.unwrap_or_else(|| self.add_slot());
+        let call = &mut self.slots[id.index()];
+        let Stage::Free(next) = call.stage else {
+            unreachable!("the slot is free")
         };
-        let slot = self.get_mut(id);
-        let next = match std::mem::replace(&mut slot.stage, stage) {
-            Stage::Free(next) => next,
-            Stage::Pending(_) | Stage::Done(_) | Stage::Taken(_) => {
-                unreachable!("the slot is free")
-            }
-        };
-        slot.place = Place::Unplaced;
-        slot.task = task;
-        slot.references = 1;
-        slot.suspicions = 0;
-        slot.pinned = false;
         self.free = next;
-        id
+        call.place = None;
+        call.task = None;
+        call.suspicions = 0;
+        call.pinned = false;
+        (id, call)
+    }
+
+    fn add_slot(&mut self) -> CallId {
+        if self.slots.len() == self.slots.capacity() {
+            self.slots.reserve(1);
+            sys::have_huge_pages(&self.slots);
+        }
+        self.slots.push(Call::none());
+        CallId::at(self.slots.len() - 1)
     }
 
     /// How many slots are not free.
@@ -157,17 +92,14 @@ impl Calls {
         self.used
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: CallId) -> &Call {
-        &self.slots[id.0 as usize]
+        &self.slots[id.index()]
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: CallId) -> &mut Call {
-        &mut self.slots[id.0 as usize]
-    }
-
-    /// The task of a call that is one.
-    pub(crate) fn task(&self, id: CallId) -> Option<TaskId> {
-        self.get(id).task
+        &mut self.slots[id.index()]
     }
 
     /// One more refers to this call.
@@ -192,11 +124,19 @@ impl Calls {
         let stage = std::mem::replace(&mut self.get_mut(id).stage, Stage::Free(next));
         self.free = Some(id);
         self.used -= 1;
-        if self.used == 0 && self.slots.len() > KEPT_SLOTS {
+        if self.used == 0 {
+            self.shrink();
+        }
+        stage
+    }
+
+    /// Gives memory back, now that no slot is used.
+    #[cold]
+    fn shrink(&mut self) {
+        if self.slots.len() > KEPT_SLOTS {
             self.slots = Vec::new();
             self.free = None;
         }
-        stage
     }
 
     /// Frees the slot of a call of which nobody wants to know any more.
@@ -209,19 +149,24 @@ impl Calls {
     /// Takes the outcome and releases the call, if it is done and nobody took the outcome yet.
     #[inline]
     pub(crate) fn redeem(&mut self, id: CallId) -> Option<Outcome> {
-        let call = self.get_mut(id);
+        let call = self.get(id);
         if !matches!(call.stage, Stage::Done(_)) {
             return None;
         }
         if call.references > 1 {
-            let outcome = self.take(id);
-            self.release(id);
-            return outcome;
+            return self.redeem_kept(id);
         }
         match self.free(id) {
             Stage::Done(outcome) => Some(outcome),
             Stage::Free(_) | Stage::Pending(_) | Stage::Taken(_) => None,
         }
+    }
+
+    #[cold]
+    fn redeem_kept(&mut self, id: CallId) -> Option<Outcome> {
+        let outcome = self.take(id);
+        self.release(id);
+        outcome
     }
 
     /// Whether calls that are not done refer to shared values, which are to be let go of in time.
@@ -230,7 +175,8 @@ impl Calls {
     }
 
     /// Takes the shared values that the arguments of a call refer to that is about to be done.
-    pub(crate) fn take_attachments(&mut self, id: CallId) -> Attachments {
+    #[inline]
+    fn take_attachments(&mut self, id: CallId) -> Attachments {
         match &mut self.get_mut(id).stage {
             Stage::Pending(arguments) if !arguments.attachments.is_empty() => {
                 let attachments = std::mem::take(&mut arguments.attachments);
@@ -253,28 +199,67 @@ impl Calls {
         std::mem::take(&mut self.spent)
     }
 
-    /// Ends a call and adds those who waited for it to `told`; says how many these are. Nothing
-    /// happens to one that is done.
-    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome, told: &mut Vec<Waiter>) -> usize {
-        if self.get(id).is_done() {
-            return 0;
+    /// Ends a call that returned this. Adds those who waited for it to `told`, and says how many they
+    /// are; `None` if it was done already.
+    #[inline]
+    pub(crate) fn finish_returned(
+        &mut self,
+        id: CallId,
+        payload: Payload,
+        told: &mut Vec<Waiter>,
+    ) -> Option<usize> {
+        let attachments = self.take_attachments(id);
+        let call = self.get_mut(id);
+        if call.is_done() {
+            return None;
         }
+        call.stage = Stage::Done(Outcome::Returned(Parcel {
+            payload,
+            attachments,
+        }));
+        Some(self.finished(id, told))
+    }
+
+    /// Ends a call that failed so, as [`finish_returned`](Self::finish_returned) does.
+    pub(crate) fn finish_failed(
+        &mut self,
+        id: CallId,
+        error: TaskError,
+        told: &mut Vec<Waiter>,
+    ) -> Option<usize> {
         let attachments = self.take_attachments(id);
         self.spend(attachments);
         let call = self.get_mut(id);
-        call.stage = Stage::Done(outcome);
-        let unused = call.references == 0;
-        let count = call.waiters.len();
-        if count > 0 {
-            told.extend(call.waiters.drain(..));
+        if call.is_done() {
+            return None;
         }
-        if unused {
+        call.stage = Stage::Done(Outcome::Failed(error));
+        Some(self.finished(id, told))
+    }
+
+    /// A call has come to be done.
+    #[inline]
+    fn finished(&mut self, id: CallId, told: &mut Vec<Waiter>) -> usize {
+        let call = self.get_mut(id);
+        if !call.awaited && call.references > 0 {
+            return 0;
+        }
+        let is_unused = call.references == 0;
+        let waiters = if std::mem::take(&mut call.awaited) {
+            self.waiters.remove(&id).unwrap_or_default()
+        } else {
+            SmallVec::new()
+        };
+        if is_unused {
             self.discard(id);
         }
+        let count = waiters.len();
+        told.extend(waiters);
         count
     }
 
     /// Takes the outcome, if there is one and nobody took it yet.
+    #[inline]
     pub(crate) fn take(&mut self, id: CallId) -> Option<Outcome> {
         let call = self.get_mut(id);
         if !call.is_done() {
@@ -301,7 +286,8 @@ impl Calls {
         if call.is_done() {
             return Err(waiter);
         }
-        call.waiters.push(waiter);
+        call.awaited = true;
+        self.waiters.entry(id).or_default().push(waiter);
         Ok(())
     }
 
@@ -311,11 +297,13 @@ impl Calls {
         id: CallId,
         is_meant: impl Fn(&Waiter) -> bool,
     ) -> Vec<Waiter> {
-        let call = self.get_mut(id);
-        let (removed, kept) = std::mem::take(&mut call.waiters)
+        let Some(waiters) = self.waiters.get_mut(&id) else {
+            return Vec::new();
+        };
+        let (removed, kept) = std::mem::take(waiters)
             .into_iter()
             .partition::<Vec<_>, _>(is_meant);
-        call.waiters = kept.into();
+        *waiters = kept.into();
         removed
     }
 }

@@ -38,7 +38,7 @@ use crate::notifier::Notifier;
 use crate::scheduler::Scheduler;
 use crate::sys;
 
-pub(crate) use call_ref::CallRef;
+pub(crate) use call_ref::{CallRef, Fate};
 
 /// How many turns a thread takes in a row before it leaves the rest to the supervising thread.
 const MAX_TURNS: u32 = 8;
@@ -83,12 +83,14 @@ pub(crate) struct Locked<'a> {
 impl Deref for Locked<'_> {
     type Target = Scheduler;
 
+    #[inline]
     fn deref(&self) -> &Scheduler {
         &self.state().scheduler
     }
 }
 
 impl DerefMut for Locked<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut Scheduler {
         &mut self.state_mut().scheduler
     }
@@ -105,12 +107,14 @@ impl Drop for Locked<'_> {
 }
 
 impl Locked<'_> {
+    #[inline]
     fn state(&self) -> &State {
         self.state
             .as_ref()
             .expect("the lock is held until the guard is dropped")
     }
 
+    #[inline]
     fn state_mut(&mut self) -> &mut State {
         self.state
             .as_mut()

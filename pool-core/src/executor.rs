@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use pool_worker::codec::Encoded;
 use pool_worker::{Plain, Shared, Task};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::{self, Prepared, name_of, prepare};
+use crate::call::{self, Prepared, encode, name_of, prepare};
 use crate::driver::{CallRef, Pool};
 use crate::future::{TaskFuture, TaskHandle};
 use crate::map::{Map, Source};
@@ -84,9 +85,9 @@ impl Executor {
     }
 
     fn submit_prepared<F: Task<S>, S>(&self, task: F, prepared: Prepared) -> TaskFuture<F::Output> {
-        let name = name_of(task.entry());
         let mut locked = self.pool.lock();
-        let id = match prepared.and_then(|call| locked.refusal(name).map_or(Ok(call), Err)) {
+        let refusal = || locked.refusal(name_of(task.entry()));
+        let id = match prepared.and_then(|call| refusal().map_or(Ok(call), Err)) {
             Ok((task, arguments)) => {
                 let id = locked.submit(task, arguments);
                 locked.submitted();
@@ -96,7 +97,7 @@ impl Executor {
         };
         drop(locked);
         let call = CallRef::new(Arc::clone(&self.pool), id);
-        let handle = TaskHandle::new(call, name);
+        let handle = TaskHandle::new(call);
         TaskFuture::new(handle, task.decoder())
     }
 
@@ -109,8 +110,10 @@ impl Executor {
         I: IntoIterator<Item = F::Args>,
     {
         let (entry, owned) = (task.entry(), task.encoder().owned);
-        let prepare = Box::new(move |args: F::Args| prepare(entry, |out| owned(args, out)));
-        let source = Source::new(&self.pool, name_of(entry), prepare, inputs.into_iter());
+        let prepare = Box::new(move |args: F::Args, encoded: &mut Encoded| {
+            encode(entry, encoded, |out| owned(args, out))
+        });
+        let source = Source::new(&self.pool, entry, prepare, inputs.into_iter());
         Map::new(Arc::clone(&self.pool), source, task.decoder())
     }
 
@@ -136,8 +139,10 @@ impl Executor {
         I: IntoIterator<Item = &'a F::Args>,
     {
         let (entry, borrowed) = (task.entry(), task.encoder().borrowed);
-        let prepare = Box::new(move |args: &'a F::Args| prepare(entry, |out| borrowed(args, out)));
-        let source = Source::new(&self.pool, name_of(entry), prepare, inputs.into_iter());
+        let prepare = Box::new(move |args: &'a F::Args, encoded: &mut Encoded| {
+            encode(entry, encoded, |out| borrowed(args, out))
+        });
+        let source = Source::new(&self.pool, entry, prepare, inputs.into_iter());
         Map::new(Arc::clone(&self.pool), source, task.decoder())
     }
 

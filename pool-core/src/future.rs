@@ -8,11 +8,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use pool_worker::registry::registry;
 use pool_worker::task::Decoder;
 
 use crate::call::panic_text;
 use crate::calls::Outcome;
-use crate::driver::CallRef;
+use crate::driver::{CallRef, Fate};
 use crate::scheduler::Cancelled;
 use crate::task_error::{TaskError, TaskErrorKind};
 use crate::waiter::Waiter;
@@ -66,7 +67,6 @@ pub struct TaskFuture<R> {
 #[derive(Clone)]
 pub struct TaskHandle {
     pub(crate) call: CallRef,
-    task: &'static str,
 }
 
 // What they share is behind locks that do not care for panics, and atomics.
@@ -76,8 +76,8 @@ impl UnwindSafe for TaskHandle {}
 impl RefUnwindSafe for TaskHandle {}
 
 impl TaskHandle {
-    pub(crate) fn new(call: CallRef, task: &'static str) -> Self {
-        Self { call, task }
+    pub(crate) fn new(call: CallRef) -> Self {
+        Self { call }
     }
 
     /// Takes the call back if it has not begun. `true` means that it will never start; its future
@@ -127,27 +127,31 @@ impl TaskHandle {
         !self.is_done() && self.call.pool().lock().is_running(self.call.id())
     }
 
-    fn state(&self) -> &'static str {
+    fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = f.debug_struct(name);
         if self.call.pool().is_copy() {
-            return "of another process";
+            f.field("state", &"of another process");
+            return f.finish_non_exhaustive();
         }
         let locked = self.call.pool().lock();
         let call = locked.call(self.call.id());
-        match call.failure() {
+        let state = match call.failure() {
             _ if !call.is_done() => "pending",
             Some(TaskErrorKind::Cancelled) => "cancelled",
             Some(_) => "failed",
             None => "done",
-        }
+        };
+        let task = call.task_name().to_owned();
+        drop(locked);
+        f.field("task", &task)
+            .field("state", &state)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for TaskHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskHandle")
-            .field("task", &self.task)
-            .field("state", &self.state())
-            .finish_non_exhaustive()
+        self.describe("TaskHandle", f)
     }
 }
 
@@ -162,8 +166,7 @@ impl<R> TaskFuture<R> {
 
     /// Waits for the result.
     pub fn result(self) -> Result<R, TaskError> {
-        let TaskHandle { call, task } = self.call;
-        decode(call.redeem(), task, self.decoder)
+        decode(self.call.call.redeem(), self.decoder)
     }
 
     /// Waits for the result, at most for `timeout`; after that the future is given back.
@@ -246,13 +249,13 @@ impl<R> TaskFuture<R> {
     }
 }
 
-/// What an outcome means, decoded by whoever waited for it.
-pub(crate) fn decode<R>(
-    outcome: Option<Outcome>,
-    task: &'static str,
-    decoder: Decoder<R>,
-) -> Result<R, TaskError> {
-    let undecodable = |why: String| TaskError::new(TaskErrorKind::Decode, task).detail(why);
+/// What became of a call, decoded by whoever waited for it.
+#[inline]
+pub(crate) fn decode<R>((task, outcome): Fate, decoder: Decoder<R>) -> Result<R, TaskError> {
+    let undecodable = |why: String| {
+        let task = task.map_or("", |task| registry().name(task));
+        TaskError::new(TaskErrorKind::Decode, task).detail(why)
+    };
     match outcome {
         Some(Outcome::Returned(mut output)) => {
             match catch_unwind(AssertUnwindSafe(|| output.decode(decoder))) {
@@ -275,7 +278,7 @@ impl<R> Future for TaskFuture<R> {
     ///
     /// Never; polled again after it was ready, it yields an error of the kind `Decode`.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let TaskHandle { call, task } = &self.call;
+        let call = &self.call.call;
         let (pool, id) = (call.pool(), call.id());
         if !pool.poll(id) {
             // To clone and to drop a waker is to run users' code, which may want the lock.
@@ -290,15 +293,12 @@ impl<R> Future for TaskFuture<R> {
                 return Poll::Pending;
             }
         }
-        Poll::Ready(decode(call.take(), task, self.decoder))
+        Poll::Ready(decode(call.take(), self.decoder))
     }
 }
 
 impl<R> fmt::Debug for TaskFuture<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskFuture")
-            .field("task", &self.call.task)
-            .field("state", &self.call.state())
-            .finish_non_exhaustive()
+        self.call.describe("TaskFuture", f)
     }
 }

@@ -92,7 +92,7 @@ impl Hook {
             task: task.entry(),
             arguments: encoded
                 .map(|()| Parcel {
-                    payload: Payload::take(&mut arguments),
+                    payload: Payload::take(&mut arguments, 0),
                     attachments,
                 })
                 .map_err(|error| error.to_string()),
@@ -194,7 +194,7 @@ struct Pending<F> {
 
 impl<F: Fn(&Pool, Result<(), String>) + Send + Sync + 'static> Wake for Pending<F> {
     fn wake(self: Arc<Self>) {
-        let result = match self.call.take() {
+        let result = match self.call.take().1 {
             Some(Outcome::Returned(mut output)) => catch_unwind(AssertUnwindSafe(|| {
                 (self.check)(&mut output)
             }))

@@ -13,6 +13,7 @@ use crate::task_error::TaskError;
 use crate::wait::Timeout;
 use crate::waiter::Signal;
 
+mod batch;
 mod flight;
 
 use flight::Flight;
@@ -140,11 +141,8 @@ impl<R, I: Iterator> Map<R, I> {
         loop {
             self.source.draw(&mut self.flight, None);
             if let Some((_, outcome)) = self.flight.next() {
-                return Ok(Some(decode(
-                    Some(outcome),
-                    self.source.task(),
-                    self.decoder,
-                )));
+                let fate = (self.source.task(), Some(outcome));
+                return Ok(Some(decode(fate, self.decoder)));
             }
             if self.flight.count() == 0 {
                 return Ok(None);
@@ -200,8 +198,8 @@ impl<R, I: Iterator> Unordered<R, I> {
         loop {
             self.source.draw(&mut self.flight, Some(&self.signal));
             if let Some((index, outcome)) = self.flight.next() {
-                let result = decode(Some(outcome), self.source.task(), self.decoder);
-                return Ok(Some((index, result)));
+                let fate = (self.source.task(), Some(outcome));
+                return Ok(Some((index, decode(fate, self.decoder))));
             }
             if self.flight.count() == 0 {
                 return Ok(None);

@@ -149,6 +149,7 @@ impl Member {
     }
 
     /// How many calls it has before it.
+    #[inline]
     pub(crate) fn live(&self) -> usize {
         self.live
     }
@@ -192,6 +193,7 @@ impl Member {
 
     /// Places a call in the worker's ring, after telling the worker of the shared values that it
     /// refers to; gives the number it has there, or nothing if there is no room for either.
+    #[inline]
     pub(crate) fn offer(
         &mut self,
         id: CallId,
@@ -274,10 +276,12 @@ impl Member {
         clippy::cast_possible_truncation,
         reason = "the numbers of calls wrap around"
     )]
+    #[inline]
     fn seq_at(&self, index: usize) -> u32 {
         self.first_seq.wrapping_add(index as u32)
     }
 
+    #[inline]
     fn forget_front(&mut self, count: usize) {
         self.first_seq = self.seq_at(count);
         for _ in 0..count {

@@ -108,6 +108,7 @@ impl Scheduler {
         self.outstanding
     }
 
+    #[inline]
     pub(crate) fn queued(&self) -> usize {
         self.backlog.len() - self.stale
     }
@@ -162,15 +163,17 @@ impl Scheduler {
         self.members().filter(|member| again(member)).count() > 0
     }
 
+    #[inline]
     pub(crate) fn call(&self, id: CallId) -> &Call {
         self.calls.get(id)
     }
 
     /// Takes a call, with one reference to it. The gate was looked at before.
+    #[inline]
     pub(crate) fn submit(&mut self, task: TaskId, arguments: Parcel) -> CallId {
-        let id = self.calls.insert(task, arguments);
+        // The backlog's own, and the caller's.
+        let id = self.calls.insert(task, arguments, 2);
         self.outstanding += 1;
-        self.calls.retain(id);
         self.backlog.push_back(id);
         id
     }
@@ -182,7 +185,7 @@ impl Scheduler {
 
     /// Notes a call of the executor's own, which never enters the backlog, with one reference to it.
     pub(crate) fn note_own(&mut self, task: TaskId, arguments: Parcel) -> CallId {
-        let id = self.calls.insert(task, arguments);
+        let id = self.calls.insert(task, arguments, 1);
         self.calls.get_mut(id).pinned = true;
         id
     }
@@ -193,12 +196,28 @@ impl Scheduler {
         member.is_some_and(|member| offer(&mut self.calls, member, slot, id))
     }
 
-    /// Ends a call and notes whom to tell.
-    pub(crate) fn finish(&mut self, id: CallId, outcome: Outcome) {
-        if !self.calls.get(id).pinned {
-            self.outstanding -= 1;
+    /// Ends a call that has no result, and notes whom to tell.
+    pub(crate) fn fail(&mut self, id: CallId, error: TaskError) {
+        let is_own = self.calls.get(id).pinned;
+        let waiters = self.calls.finish_failed(id, error, &mut self.told);
+        self.finished(is_own, waiters);
+    }
+
+    /// Ends a call that returned, and notes whom to tell.
+    #[inline]
+    pub(crate) fn returned(&mut self, id: CallId, payload: Payload) {
+        let is_own = self.calls.get(id).pinned;
+        let waiters = self.calls.finish_returned(id, payload, &mut self.told);
+        self.finished(is_own, waiters);
+    }
+
+    /// A call has come to be done for which so many waited.
+    #[inline]
+    fn finished(&mut self, is_own: bool, waiters: Option<usize>) {
+        if let Some(waiters) = waiters {
+            self.outstanding -= usize::from(!is_own);
+            self.waiting -= waiters;
         }
-        self.waiting -= self.calls.finish(id, outcome, &mut self.told);
     }
 
     /// Takes a call's outcome, if it is done and nobody took it yet.
@@ -207,6 +226,7 @@ impl Scheduler {
     }
 
     /// Takes a call's outcome, if it is done, and gives a reference up for it.
+    #[inline]
     pub(crate) fn redeem(&mut self, id: CallId) -> Option<Outcome> {
         self.calls.redeem(id)
     }
@@ -217,6 +237,7 @@ impl Scheduler {
     }
 
     /// One less refers to this call; what came of it goes with the last one.
+    #[inline]
     pub(crate) fn release(&mut self, id: CallId) {
         self.calls.release(id);
     }
@@ -239,17 +260,16 @@ impl Scheduler {
 
     /// The worker that has this call in its window, if one has.
     pub(crate) fn holder(&mut self, id: CallId) -> Option<(usize, &mut Member)> {
-        let Place::Worker { slot, seq } = self.calls.get(id).place else {
-            return None;
-        };
-        let slot = slot as usize;
-        let member = self.member(slot)?;
-        member.holds(seq, id).then_some((slot, member))
+        let place = self.calls.get(id).place?;
+        let member = self.member(place.slot())?;
+        member
+            .holds(place.seq, id)
+            .then_some((place.slot(), member))
     }
 
     /// Whether a worker has begun this call and not answered it.
     pub(crate) fn is_running(&mut self, id: CallId) -> bool {
-        let Place::Worker { seq, .. } = self.calls.get(id).place else {
+        let Some(Place { seq, .. }) = self.calls.get(id).place else {
             return false;
         };
         self.holder(id)
@@ -274,18 +294,13 @@ impl Scheduler {
         while let Some(member) = self.members.get_mut(slot).and_then(Option::as_mut) {
             match member.receive(&mut self.calls) {
                 Ok(Some((id, Status::Returned, payload))) => {
-                    let attachments = self.calls.take_attachments(id);
-                    let result = Parcel {
-                        payload,
-                        attachments,
-                    };
-                    self.finish(id, Outcome::Returned(result));
+                    self.returned(id, payload);
                     any = true;
                 }
                 Ok(Some((id, status, body))) => {
                     let pid = member.told_pid();
                     let error = failure(self.task_name(id), status, &body);
-                    self.finish(id, Outcome::Failed(with_worker(error, pid)));
+                    self.fail(id, with_worker(error, pid));
                     any = true;
                 }
                 Ok(None) => {
@@ -323,7 +338,7 @@ impl Scheduler {
     fn requeue(&mut self, calls: Vec<CallId>) -> bool {
         let any = !calls.is_empty();
         for id in calls.into_iter().rev() {
-            self.calls.get_mut(id).place = Place::Unplaced;
+            self.calls.get_mut(id).place = None;
             self.calls.retain(id);
             self.backlog.push_front(id);
         }
@@ -332,7 +347,8 @@ impl Scheduler {
 
     /// The name of a call's task.
     pub(crate) fn task_name(&self, id: CallId) -> &'static str {
-        self.calls.task(id).map_or("", |task| registry().name(task))
+        let task = self.calls.get(id).task();
+        task.map_or("", |task| registry().name(task))
     }
 }
 
@@ -344,6 +360,7 @@ fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {
 }
 
 /// Places a call in a worker's ring; `false` if there is no room for it, or it is done.
+#[inline]
 fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: CallId) -> bool {
     let call = calls.get(id);
     let Some((task, arguments)) = call.pending() else {
@@ -352,8 +369,7 @@ fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: CallId) -> boo
     let Some(seq) = member.offer(id, task, arguments, call.pinned) else {
         return false;
     };
-    let slot = u32::try_from(slot).expect("an executor has fewer than 2^32 workers");
-    calls.get_mut(id).place = Place::Worker { slot, seq };
+    calls.get_mut(id).place = Some(Place::new(slot, seq));
     true
 }
 

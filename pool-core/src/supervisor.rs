@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use pool_worker::protocol::{Report, Setup, StartMethod};
 
-use crate::calls::{CallId, Outcome};
+use crate::calls::CallId;
 use crate::driver::{Locked, Pool};
 use crate::environment::Variables;
 use crate::fork_server::ForkServer;
@@ -322,7 +322,7 @@ impl Supervisor {
         for Remains { member, begun } in self.remains.values() {
             for &id in begun {
                 let error = deaths::death(&locked, id, member, None, None);
-                locked.finish(id, Outcome::Failed(error));
+                locked.fail(id, error);
             }
         }
     }

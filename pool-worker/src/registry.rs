@@ -11,6 +11,7 @@ use std::{
     fmt,
     hash::{BuildHasherDefault, Hasher},
     iter,
+    num::NonZeroU32,
     panic::Location,
     sync::OnceLock,
 };
@@ -26,19 +27,27 @@ pub fn registry() -> &'static Registry {
     REGISTRY.get_or_init(|| Registry::new(inventory::iter::<TaskEntry>))
 }
 
-/// A registered task of this image of the program: its place among the sorted names.
+/// A registered task of this image of the program: its place among the sorted names, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TaskId(u32);
+pub struct TaskId(NonZeroU32);
 
 impl TaskId {
+    /// The task whose name has this place.
+    fn at(index: usize) -> Self {
+        let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
+        Self(number.expect("a program has fewer than 2^32 tasks"))
+    }
+
     /// The place of the task's name in [`Registry::names`].
+    #[inline]
     pub const fn index(self) -> usize {
-        self.0 as usize
+        self.to_raw() as usize
     }
 
     /// The same as a number, as call frames carry it.
+    #[inline]
     pub const fn to_raw(self) -> u32 {
-        self.0
+        self.0.get() - 1
     }
 }
 
@@ -57,7 +66,7 @@ impl Registry {
         let mut tasks = unique_names(entries.into_iter().collect());
         tasks.sort_by_key(|&(name, _)| name);
         let by_type = iter::zip(0.., &tasks)
-            .map(|(id, (_, entry))| (entry.type_id(), TaskId(id)))
+            .map(|(index, (_, entry))| (entry.type_id(), TaskId::at(index)))
             .collect();
         let (names, entries) = tasks.into_iter().unzip();
         Self {

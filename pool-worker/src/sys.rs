@@ -9,7 +9,6 @@ mod fd;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod init_array;
-#[cfg(target_env = "gnu")]
 mod memory;
 mod proc;
 mod process;
@@ -30,6 +29,7 @@ pub use fd::{
 pub use init_array::Remaining;
 pub use init_array::replace_environment;
 pub(crate) use init_array::{hook_address, is_privileged, unset_variable};
+pub use memory::have_huge_pages;
 #[cfg(target_env = "gnu")]
 pub use memory::keep_freed_memory;
 pub use proc::{anonymous_memory, children, thread_names};

@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use pool_worker::registry::TaskId;
+
 use super::Pool;
 use crate::calls::{CallId, Outcome};
+
+/// What came of a call, unless it was taken before, and what task it was of.
+pub(crate) type Fate = (Option<TaskId>, Option<Outcome>);
 
 /// A reference to a call of a pool, which keeps the call's slot.
 ///
@@ -43,19 +48,24 @@ impl CallRef {
         self.pool.wait(self.id, deadline).is_some()
     }
 
-    /// Takes the outcome, if the call is done and nobody took it.
-    pub(crate) fn take(&self) -> Option<Outcome> {
-        self.pool.lock().take(self.id)
+    /// Takes the outcome, if the call is done.
+    pub(crate) fn take(&self) -> Fate {
+        let mut locked = self.pool.lock();
+        (locked.call(self.id).task(), locked.take(self.id))
     }
 
     /// Waits for the outcome, and gives the reference up for it.
-    pub(crate) fn redeem(mut self) -> Option<Outcome> {
-        let mut locked = self.pool.wait(self.id, None)?;
+    #[inline]
+    pub(crate) fn redeem(mut self) -> Fate {
+        let Some(mut locked) = self.pool.wait(self.id, None) else {
+            return (None, None);
+        };
+        let task = locked.call(self.id).task();
         let outcome = locked.redeem(self.id);
         drop(locked);
         // Taken before, there is nothing to give the reference up for yet.
         self.released = outcome.is_some();
-        outcome
+        (task, outcome)
     }
 }
 

@@ -1,10 +1,14 @@
 //! The calls of a map that are in flight, and where their inputs come from.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::call::Prepared;
+use pool_worker::registry::TaskId;
+
+use super::batch::{Batch, Prepare};
+use crate::call::{Prepared, name_of};
 use crate::calls::{CallId, Outcome};
 use crate::driver::{Locked, Pool};
 use crate::waiter::{Signal, Waiter};
@@ -18,13 +22,11 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The most inputs that are drawn at a time, while their workers wait.
 const MAX_STEP: usize = 128;
 
-/// Encodes an input into a call.
-pub(crate) type Prepare<T> = Box<dyn Fn(T) -> Prepared + Send + Sync>;
-
 /// A call in flight.
 struct Item {
     id: CallId,
-    bytes: usize,
+    /// How many its arguments have. More than fit here are more than enough for any bound.
+    bytes: u32,
 }
 
 /// An outcome that was taken, and the index of its input.
@@ -51,7 +53,7 @@ pub(super) struct Flight {
 /// Where inputs come from.
 pub(crate) struct Source<I: Iterator> {
     inputs: I,
-    task: &'static str,
+    task: Result<TaskId, &'static str>,
     prepare: Prepare<I::Item>,
     window: usize,
     /// As many are in flight however large they are, so that no worker waits.
@@ -59,7 +61,7 @@ pub(crate) struct Source<I: Iterator> {
     fixed: bool,
     exhausted: bool,
     /// Inputs that were drawn and are not submitted: kept here, as drawing the next may panic.
-    drawn: Vec<Prepared>,
+    drawn: Batch,
 }
 
 impl Flight {
@@ -101,8 +103,9 @@ impl Flight {
     /// Notes a call that was drawn.
     #[inline]
     fn push(&mut self, id: CallId, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.count += 1;
-        self.bytes += bytes;
+        self.bytes += bytes as usize;
         self.items.push_back(Some(Item { id, bytes }));
     }
 
@@ -125,7 +128,7 @@ impl Flight {
         while let Some(Some(item)) = self.items.front()
             && let Some(outcome) = locked.redeem(item.id)
         {
-            self.bytes -= item.bytes;
+            self.bytes -= item.bytes as usize;
             self.items.pop_front();
             self.taken.push_back((self.first, outcome));
             self.first += 1;
@@ -158,7 +161,7 @@ impl Flight {
             let Some(item) = self.items[index - self.first].take() else {
                 continue;
             };
-            self.bytes -= item.bytes;
+            self.bytes -= item.bytes as usize;
             if let Some(outcome) = locked.redeem(item.id) {
                 self.taken.push_back((index, outcome));
             }
@@ -197,7 +200,7 @@ impl Drop for Flight {
 impl<I: Iterator> Source<I> {
     pub(crate) fn new(
         pool: &Pool,
-        task: &'static str,
+        task: Result<TaskId, &'static str>,
         prepare: Prepare<I::Item>,
         inputs: I,
     ) -> Self {
@@ -210,7 +213,7 @@ impl<I: Iterator> Source<I> {
             least: slots * 2,
             fixed: false,
             exhausted: false,
-            drawn: Vec::new(),
+            drawn: Batch::default(),
         }
     }
 
@@ -220,9 +223,10 @@ impl<I: Iterator> Source<I> {
         self.fixed = true;
     }
 
-    /// The name of the task that is called.
-    pub(super) fn task(&self) -> &'static str {
-        self.task
+    /// The task that is called.
+    #[inline]
+    pub(super) fn task(&self) -> Option<TaskId> {
+        self.task.ok()
     }
 
     pub(super) fn is_exhausted(&self) -> bool {
@@ -257,12 +261,7 @@ impl<I: Iterator> Source<I> {
                 self.exhausted = true;
                 break;
             };
-            let prepared = (self.prepare)(input);
-            bytes += flight.result_bytes;
-            bytes += prepared
-                .as_ref()
-                .map_or(0, |(_, arguments)| arguments.len());
-            self.drawn.push(prepared);
+            bytes += flight.result_bytes + self.drawn.add(&self.prepare, input);
         }
         if !self.drawn.is_empty() {
             self.submit(flight, signal);
@@ -272,11 +271,12 @@ impl<I: Iterator> Source<I> {
     /// Submits what was drawn, in one go, and takes what is there.
     fn submit(&mut self, flight: &mut Flight, signal: Option<&Arc<Signal>>) {
         let pool = Arc::clone(&flight.pool);
+        // Dropped after the lock is let go of: it may be much.
+        let mut _refused = None;
         let mut locked = pool.lock();
-        for prepared in self.drawn.drain(..) {
-            let refused = locked.refusal(self.task);
-            let last = refused.is_some();
-            let (id, bytes) = match refused.map_or(prepared, Err) {
+        let refusal = locked.refusal(name_of(self.task));
+        let mut submit = |prepared: Prepared| {
+            let (id, bytes) = match prepared {
                 Ok((task, arguments)) => {
                     let bytes = arguments.len();
                     (locked.submit(task, arguments), bytes)
@@ -287,10 +287,13 @@ impl<I: Iterator> Source<I> {
                 register(&mut locked, id, signal, flight.first + flight.items.len());
             }
             flight.push(id, bytes);
-            if last {
-                self.exhausted = true;
-                break;
-            }
+        };
+        if let Some(refusal) = refusal {
+            self.exhausted = true;
+            _refused = Some(mem::take(&mut self.drawn));
+            submit(Err(refusal));
+        } else {
+            self.drawn.take_each(submit);
         }
         locked.turn();
         if signal.is_none() {
@@ -298,7 +301,7 @@ impl<I: Iterator> Source<I> {
         }
         // More are let through only if results are waited for: to whoever is the slower one, all that
         // is on its way beyond need costs memory that is in no cache.
-        if std::mem::take(&mut flight.waited) && !self.fixed && locked.queued() == 0 {
+        if mem::take(&mut flight.waited) && !self.fixed && locked.queued() == 0 {
             self.window = (self.window * 2).min(MAX_WINDOW);
         }
     }

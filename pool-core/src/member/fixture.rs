@@ -31,7 +31,7 @@ pub(crate) fn sized_arguments(number: u64, size: usize) -> Parcel {
     let mut arguments = Encoded::default();
     arguments.bytes.extend(number.to_le_bytes());
     arguments.bytes.resize(size, 0);
-    Payload::take(&mut arguments).into()
+    Payload::take(&mut arguments, 0).into()
 }
 
 pub(crate) fn task() -> TaskId {
@@ -40,7 +40,7 @@ pub(crate) fn task() -> TaskId {
 
 /// The future of a call of a pool.
 pub(crate) fn future(pool: &Arc<Pool>, id: CallId) -> TaskFuture<()> {
-    let handle = TaskHandle::new(CallRef::new(Arc::clone(pool), id), "nothing");
+    let handle = TaskHandle::new(CallRef::new(Arc::clone(pool), id));
     TaskFuture::new(handle, Task::decoder(&nothing))
 }
 

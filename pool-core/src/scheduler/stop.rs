@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cancelled, Scheduler, with_worker};
-use crate::calls::{CallId, Outcome, Place};
+use crate::calls::CallId;
 use crate::gate::{Breakdown, Gate};
 use crate::member::{Member, Sentence};
 use crate::task_error::{TaskError, TaskErrorKind};
@@ -25,21 +25,17 @@ impl Scheduler {
         if call.is_done() {
             return Cancelled::Done;
         }
-        match call.place {
-            Place::Unplaced => self.stale += 1,
-            Place::Worker { slot, seq } => {
-                let slot = slot as usize;
-                let taken = self
-                    .member(slot)
-                    .is_some_and(|member| member.take_back_one(seq, id));
-                if !taken {
-                    return Cancelled::Running;
-                }
-                self.moved(slot);
+        if let Some(place) = call.place {
+            let member = self.member(place.slot());
+            if !member.is_some_and(|member| member.take_back_one(place.seq, id)) {
+                return Cancelled::Running;
             }
+            self.moved(place.slot());
+        } else {
+            self.stale += 1;
         }
         let error = TaskError::new(TaskErrorKind::Cancelled, self.task_name(id));
-        self.finish(id, Outcome::Failed(error));
+        self.fail(id, error);
         self.drop_stale();
         Cancelled::Yes
     }
@@ -86,7 +82,7 @@ impl Scheduler {
         }
         for id in std::mem::take(&mut self.backlog) {
             if !self.calls.get(id).is_done() {
-                self.finish(id, Outcome::Failed(error(self.task_name(id))));
+                self.fail(id, error(self.task_name(id)));
             }
             self.calls.release(id);
         }
@@ -110,7 +106,7 @@ impl Scheduler {
     /// Lets go of a call of the executor's own that nobody will answer.
     pub(crate) fn let_go(&mut self, id: CallId) {
         let error = killed(self.task_name(id), None);
-        self.finish(id, Outcome::Failed(error));
+        self.fail(id, error);
     }
 
     /// Fails every call that lies in the ring of a worker, of which the process is told.
@@ -122,7 +118,7 @@ impl Scheduler {
             let pid = member.told_pid();
             for placed in member.clear() {
                 let error = error(self.task_name(placed.id), pid);
-                self.finish(placed.id, Outcome::Failed(error));
+                self.fail(placed.id, error);
             }
         }
     }

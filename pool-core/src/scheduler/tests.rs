@@ -146,7 +146,7 @@ impl World {
     fn explain(&mut self) {
         for id in std::mem::take(&mut self.remains) {
             let error = TaskError::new(TaskErrorKind::WorkerDied, "task");
-            self.scheduler.finish(id, Outcome::Failed(error));
+            self.scheduler.fail(id, error);
         }
     }
 
@@ -210,7 +210,7 @@ impl World {
             .calls
             .values()
             .filter(pending)
-            .filter(|known| scheduler.call(known.id).place == Place::Unplaced);
+            .filter(|known| scheduler.call(known.id).place.is_none());
         assert_eq!(scheduler.queued(), queued.count(), "queued");
         let outstanding = self.calls.values().filter(pending).count();
         assert_eq!(scheduler.outstanding(), outstanding, "outstanding");
@@ -332,7 +332,7 @@ fn a_ring_full_of_cancelled_calls_does_not_stop_the_next_one() {
     worker.answer();
     while world.scheduler.turn() {}
     assert!(world.scheduler.call(first).is_done());
-    assert_eq!(world.scheduler.call(next).place, Place::Unplaced);
+    assert_eq!(world.scheduler.call(next).place, None);
     let control = &world.scheduler.member(0).unwrap().control;
     let rung = || {
         sys::poll([(control.as_fd(), Readiness::Read)], Some(Duration::ZERO))

@@ -9,7 +9,7 @@ use pool_worker::channel::LastWords;
 use pool_worker::protocol::{LastWordsKind, PanicReport};
 
 use super::{RETRY_MOST, Remains, RestartLimit, Supervisor, Vacancy};
-use crate::calls::{CallId, Outcome, Place};
+use crate::calls::CallId;
 use crate::gate::Breakdown;
 use crate::member::{Member, Sentence};
 use crate::scheduler::Scheduler;
@@ -80,7 +80,7 @@ impl Supervisor {
         let in_a_task = begun.iter().any(|&id| !locked.call(id).pinned);
         for id in begun {
             let error = death(&locked, id, &member, status, words.as_ref());
-            locked.finish(id, Outcome::Failed(error));
+            locked.fail(id, error);
         }
         drop(locked);
         // Where the status is not known, what is to blame is counted instead: the fork server's
@@ -140,8 +140,7 @@ pub(super) fn death(
         Sentence::Violation(_) | Sentence::None => {}
     }
     let place = scheduler.call(id).place;
-    let is_about_it =
-        |words: &&LastWords| matches!(place, Place::Worker { seq, .. } if seq == words.seq);
+    let is_about_it = |words: &&LastWords| place.is_some_and(|place| place.seq == words.seq);
     let Some(words) = words.filter(is_about_it) else {
         return new(TaskErrorKind::WorkerDied);
     };

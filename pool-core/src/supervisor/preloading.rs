@@ -17,7 +17,7 @@ use pool_worker::protocol::{LastWordsKind, PanicReport, Status};
 use pool_worker::registry::registry;
 
 use super::{PRELOAD, Supervisor, request_within};
-use crate::calls::{CallId, Outcome};
+use crate::calls::CallId;
 use crate::driver::Pool;
 use crate::hook::Hook;
 use crate::scheduler::failure;
@@ -139,11 +139,13 @@ impl Supervisor {
         };
         match preloading.pump(arguments) {
             Ok(Some(Answer { status, body, .. })) => {
-                let outcome = match status {
-                    Status::Returned => Outcome::Returned(body.into()),
-                    status => Outcome::Failed(failure(registry().name(task), status, &body)),
-                };
-                self.pool.lock().finish(preloading.call, outcome);
+                let mut locked = self.pool.lock();
+                if status == Status::Returned {
+                    locked.returned(preloading.call, body);
+                } else {
+                    let error = failure(registry().name(task), status, &body);
+                    locked.fail(preloading.call, error);
+                }
             }
             Ok(None) => {}
             Err(Violation(how)) => self.fail_preload(how),

@@ -121,36 +121,62 @@ impl ApplicationEnd {
     /// a large one nothing else may be offered until all of it was sent or the call revoked.
     #[inline]
     pub fn offer(&mut self, task: u32, seq: u32, arguments: &Payload) -> Offer {
-        match arguments {
-            Payload::Small(bytes) => self.place(task, seq, bytes.len() as u64, bytes),
-            Payload::Large(buffers) => {
-                let (table, total) = table(buffers);
-                self.place(task, seq, total, &table)
-            }
+        if let Payload::Inline(inline) = arguments
+            && let Some(word) = inline.word()
+        {
+            let len = inline.as_slice().len();
+            return self.place(task, seq, len as u64, len, |ring, at| {
+                ring.write_word(at, word);
+            });
         }
+        if let Payload::Large(buffers) = arguments {
+            let (table, total) = table(buffers);
+            return self.place(task, seq, total, table.len(), |ring, at| {
+                ring.write_body(at, &table);
+            });
+        }
+        let bytes = arguments.bytes();
+        self.place(task, seq, bytes.len() as u64, bytes.len(), |ring, at| {
+            ring.write_body(at, bytes);
+        })
     }
 
     #[inline]
-    fn place(&mut self, task: u32, seq: u32, total: u64, body: &[u8]) -> Offer {
-        if !self.has_room(frame_size(body.len())) {
+    fn place(
+        &mut self,
+        task: u32,
+        seq: u32,
+        total: u64,
+        len: usize,
+        write_body: impl FnOnce(Ring, u64),
+    ) -> Offer {
+        if !self.has_room(frame_size(len)) {
             return Offer::Full;
         }
         let ticket = Ticket(self.head);
-        self.push(state::QUEUED, task, seq, total, body);
+        self.push(state::QUEUED, task, seq, total, len, write_body);
         Offer::Placed(ticket)
     }
 
     #[inline]
-    fn push(&mut self, first_word: u32, task: u32, seq: u32, total: u64, body: &[u8]) {
+    fn push(
+        &mut self,
+        first_word: u32,
+        task: u32,
+        seq: u32,
+        total: u64,
+        len: usize,
+        write_body: impl FnOnce(Ring, u64),
+    ) {
         let at = self.head;
         self.calls.prefetch(at);
         self.calls.word(at, 0).store(first_word, Relaxed);
-        self.calls.word(at, 1).store(body_len(body), Relaxed);
+        self.calls.word(at, 1).store(body_len(len), Relaxed);
         self.calls.word(at, 2).store(task, Relaxed);
         self.calls.word(at, 3).store(seq, Relaxed);
         self.calls.total(at).store(total, Relaxed);
-        self.calls.write_body(at, body);
-        self.head += frame_size(body.len());
+        write_body(self.calls, at);
+        self.head += frame_size(len);
         if self.head - self.published >= PUBLISHED_AT_ONCE {
             self.publish();
         }

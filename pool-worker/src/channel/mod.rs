@@ -61,7 +61,7 @@ mod worker;
 pub use application::{Answer, ApplicationEnd, LastWords, Offer, Ticket, Violation};
 pub use doorbell::Doorbell;
 pub use patience::Patience;
-pub use payload::{Bytes, Payload, take_large};
+pub use payload::{Payload, take_large};
 pub use segment::Segment;
 pub use stream::Sent;
 pub use worker::{Call, WorkerEnd};
@@ -109,13 +109,13 @@ const fn frame_size(len: usize) -> u64 {
     ((FRAME_HEADER + len).next_multiple_of(FRAME_UNIT)) as u64
 }
 
-/// The length of a frame's body, as its header tells it.
+/// The length of a body, as a frame's header tells it.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "a body has at most MAX_BODY bytes, and last words have fewer"
 )]
-const fn body_len(body: &[u8]) -> u32 {
-    body.len() as u32
+const fn body_len(len: usize) -> u32 {
+    len as u32
 }
 
 #[cfg(test)]

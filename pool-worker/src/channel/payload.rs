@@ -2,28 +2,87 @@
 
 use std::{iter, mem};
 
-use smallvec::SmallVec;
-
 use super::MAX_BODY;
+use super::ring::SHORT;
 use crate::codec::{Encoded, Source};
 use crate::sys::Buffer;
 
-/// Bytes of a call's arguments or of its answer; small ones need no memory of their own.
-pub type Bytes = SmallVec<[u8; 32]>;
-
 /// A call's arguments, or its answer.
+// With a tag of one byte, values are moved in two parts, of which one is not aligned.
 #[derive(Clone, Debug)]
+#[repr(u64)]
 pub enum Payload {
+    /// It fits in one frame, and here.
+    Inline(Inline),
     /// It fits in one frame.
-    Small(Bytes),
+    Small(Box<[u8]>),
     /// It is streamed: first the encoded bytes, then the memory of values that lie apart.
     Large(Box<[Buffer]>),
 }
 
+/// So few bytes that they lie in the value itself, and how many they are in the last byte of it.
+///
+/// It is made and moved as words: bytes that are written one by one and read at once stall the
+/// processor.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(8))]
+pub struct Inline([u8; Inline::SIZE]);
+
+impl Inline {
+    const SIZE: usize = 16;
+    /// The most bytes that it holds.
+    const MAX: usize = Self::SIZE - 1;
+
+    /// The first `len` bytes of a word.
+    #[inline]
+    pub(super) fn of_word(word: [u8; SHORT], len: usize) -> Self {
+        Self::of_padded(u128::from(u64::from_le_bytes(word)), len)
+    }
+
+    /// The first `len` bytes of these, of which the last one is 0.
+    #[inline]
+    fn of_padded(bytes: u128, len: usize) -> Self {
+        Self((bytes | (len.min(Self::MAX) as u128) << (8 * Self::MAX)).to_le_bytes())
+    }
+
+    /// These bytes as one word, padded to it, if they fit.
+    #[inline]
+    pub(super) fn word(&self) -> Option<[u8; SHORT]> {
+        let word = self.0.first_chunk().copied();
+        word.filter(|_| usize::from(self.0[Self::MAX]) <= SHORT)
+    }
+
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.0[..usize::from(self.0[Self::MAX]).min(Self::MAX)]
+    }
+}
+
 impl Payload {
+    /// A copy of the first `len` bytes, which fit in one frame. Where more than they lie there, few are
+    /// copied at once instead of byte by byte.
+    #[inline]
+    pub fn of_first(bytes: &[u8], len: usize) -> Self {
+        if len > Inline::MAX {
+            return Self::Small(bytes[..len].into());
+        }
+        let padded = bytes.first_chunk().copied().unwrap_or_else(|| {
+            let mut padded = [0; Inline::SIZE];
+            padded[..len].copy_from_slice(&bytes[..len]);
+            padded
+        });
+        let unwanted = u128::MAX << (8 * len);
+        Self::Inline(Inline::of_padded(
+            u128::from_le_bytes(padded) & !unwanted,
+            len,
+        ))
+    }
+
     /// The encoded bytes, without the values that lie apart.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         match self {
+            Self::Inline(inline) => inline.as_slice(),
             Self::Small(bytes) => bytes,
             Self::Large(buffers) => buffers.first().map_or(&[], Buffer::as_slice),
         }
@@ -33,6 +92,7 @@ impl Payload {
     #[inline]
     pub fn len(&self) -> usize {
         match self {
+            Self::Inline(inline) => inline.as_slice().len(),
             Self::Small(bytes) => bytes.len(),
             Self::Large(buffers) => buffers.iter().map(Buffer::len).sum(),
         }
@@ -47,6 +107,7 @@ impl Payload {
     #[inline]
     pub fn source(&mut self) -> Source<'_> {
         match self {
+            Self::Inline(inline) => Source::new(inline.as_slice(), &mut []),
             Self::Small(bytes) => Source::new(bytes, &mut []),
             Self::Large(buffers) => match &mut **buffers {
                 [] => Source::new(&[], &mut []),
@@ -58,33 +119,43 @@ impl Payload {
     /// Its memory, to be used for something else.
     pub fn into_memory(self) -> Vec<Buffer> {
         match self {
-            Self::Small(_) => Vec::new(),
+            Self::Inline(_) | Self::Small(_) => Vec::new(),
             Self::Large(buffers) => buffers.into(),
         }
     }
 
-    /// Takes what was encoded; of a small one the buffer is left, to be used again.
+    /// Takes what was encoded from byte `start` on, and all that lies apart; of a small one the bytes
+    /// are left, with some more behind, to be thrown away.
     #[inline]
-    pub fn take(encoded: &mut Encoded) -> Self {
-        match take_large(encoded) {
-            Some(buffers) => Self::Large(buffers),
-            None => Self::Small(Bytes::from_slice(&encoded.bytes)),
+    pub fn take(encoded: &mut Encoded, start: usize) -> Self {
+        if let Some(buffers) = take_large(encoded, start) {
+            return Self::Large(buffers);
         }
+        let len = encoded.bytes.len() - start;
+        encoded.bytes.extend_from_slice(&[0; Inline::SIZE]);
+        Self::of_first(&encoded.bytes[start..], len)
     }
 }
 
-/// Takes what was encoded if it is too large for one frame.
+const _: () = assert!(size_of::<Payload>() == 24);
+
+/// Takes what was encoded from byte `start` on, and all that lies apart, if that is too large for one
+/// frame.
 #[inline]
-pub fn take_large(Encoded { bytes, parts }: &mut Encoded) -> Option<Box<[Buffer]>> {
-    if parts.is_empty() && bytes.len() <= MAX_BODY {
+pub fn take_large(Encoded { bytes, parts }: &mut Encoded, start: usize) -> Option<Box<[Buffer]>> {
+    if parts.is_empty() && bytes.len() - start <= MAX_BODY {
         return None;
     }
-    let head = Buffer::from_vec(mem::take(bytes));
+    let head = match start {
+        0 => mem::take(bytes),
+        _ => bytes.split_off(start),
+    };
+    let head = Buffer::from_vec(head);
     Some(iter::once(head).chain(parts.drain(..)).collect())
 }
 
 impl Default for Payload {
     fn default() -> Self {
-        Self::Small(Bytes::new())
+        Self::Inline(Inline::default())
     }
 }

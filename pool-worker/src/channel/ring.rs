@@ -81,13 +81,19 @@ impl Ring {
     #[inline]
     pub(super) fn write_body(self, position: u64, body: &[u8]) {
         if body.len() <= SHORT {
-            let mut bytes = [0; SHORT];
-            bytes[..body.len()].copy_from_slice(body);
-            self.first_bytes(position)
-                .store(u64::from_ne_bytes(bytes), Relaxed);
+            let mut word = [0; SHORT];
+            word[..body.len()].copy_from_slice(body);
+            self.write_word(position, word);
         } else {
             self.write(position + FRAME_HEADER as u64, body);
         }
+    }
+
+    /// Writes a body that fits one word, padded to it, into the frame at `position`.
+    #[inline]
+    pub(super) fn write_word(self, position: u64, word: [u8; SHORT]) {
+        self.first_bytes(position)
+            .store(u64::from_ne_bytes(word), Relaxed);
     }
 
     /// The body of the frame at `position`, if it has so few bytes that they fit one word.

@@ -23,7 +23,7 @@ fn pair() -> (ApplicationEnd, WorkerEnd, UnixDatagram) {
 fn payload(bytes: &[u8]) -> Payload {
     let bytes = bytes.to_vec();
     let parts = Vec::new();
-    Payload::take(&mut Encoded { bytes, parts })
+    Payload::take(&mut Encoded { bytes, parts }, 0)
 }
 
 fn offer(end: &mut ApplicationEnd, seq: u32, arguments: &[u8]) -> Option<Ticket> {
@@ -68,7 +68,7 @@ fn echo(mut worker: WorkerEnd, calls: usize) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         for _ in 0..calls {
             let (call, mut arguments) = next_call(&mut worker);
-            match take_large(&mut arguments) {
+            match take_large(&mut arguments, 0) {
                 Some(buffers) => worker.answer_large(call.seq, Status::Returned, &buffers),
                 None => worker.answer(call.seq, Status::Returned, &arguments.bytes),
             }
@@ -261,7 +261,7 @@ fn last_words_are_kept_and_bounded() {
 fn say(segment: &Segment, at: u64, total: u64, body: &[u8]) {
     let (ring, order) = (segment.answers(), std::sync::atomic::Ordering::SeqCst);
     ring.word(at, 0).store(Status::Returned as u32, order);
-    ring.word(at, 1).store(body_len(body), order);
+    ring.word(at, 1).store(body_len(body.len()), order);
     ring.total(at).store(total, order);
     ring.write_body(at, body);
     let head = at + frame_size(body.len());
@@ -316,7 +316,7 @@ fn buffers_arrive_in_memory_that_suits_them() {
         let (call, mut arguments) = next_call(&mut worker);
         assert_eq!(arguments.parts[1].align(), 8);
         arguments.parts.truncate(1);
-        let buffers = take_large(&mut arguments).unwrap();
+        let buffers = take_large(&mut arguments, 0).unwrap();
         worker.answer_large(call.seq, Status::Returned, &buffers);
     });
     let numbers = Buffer::from_vec(vec![5_u64; 10_000]);

@@ -203,7 +203,9 @@ impl WorkerEnd {
         let at = self.head;
         self.answers.prefetch(at);
         self.answers.word(at, 0).store(status as u32, Relaxed);
-        self.answers.word(at, 1).store(body_len(body), Relaxed);
+        self.answers
+            .word(at, 1)
+            .store(body_len(body.len()), Relaxed);
         self.answers.word(at, 2).store(seq, Relaxed);
         self.answers.total(at).store(total, Relaxed);
         self.answers.write_body(at, body);
@@ -353,7 +355,7 @@ impl Segment {
         let words = self.last_words();
         let bytes = &bytes[..bytes.len().min(MAX_LAST_WORDS)];
         words.seq.store(seq, Relaxed);
-        words.len.store(body_len(bytes), Relaxed);
+        words.len.store(body_len(bytes.len()), Relaxed);
         for (word, chunk) in words.bytes.iter().zip(bytes.chunks(4)) {
             let mut four = [0; 4];
             four[..chunk.len()].copy_from_slice(chunk);

@@ -43,13 +43,14 @@ impl<'a> Source<'a> {
     }
 
     /// Refuses what is left behind the last value.
+    #[inline]
     pub fn finish(self) -> Result<(), DecodeError> {
-        match self.bytes.len() + self.parts.len() {
-            0 => Ok(()),
-            _ => Err(DecodeError::custom(format_args!(
-                "{} bytes are left behind the last value",
-                self.bytes.len() + self.parts.iter().map(Buffer::len).sum::<usize>()
-            ))),
+        if self.bytes.is_empty() && self.parts.is_empty() {
+            return Ok(());
         }
+        Err(DecodeError::custom(format_args!(
+            "{} bytes are left behind the last value",
+            self.bytes.len() + self.parts.iter().map(Buffer::len).sum::<usize>()
+        )))
     }
 }

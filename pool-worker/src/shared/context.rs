@@ -2,7 +2,6 @@
 //! [`Shared`](super::Shared) inside knows what it is to become.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::mem;
 use std::sync::Arc;
 
 use super::segment::{Attachments, Segment, Segments};
@@ -49,8 +48,8 @@ thread_local! {
 struct Scope {
     /// The context before: a `Serialize` implementation may itself submit calls.
     outer: Context,
-    /// Its segments.
-    attached: Segments,
+    /// Its segments, if it had any.
+    attached: Option<Segments>,
 }
 
 impl Scope {
@@ -60,11 +59,7 @@ impl Scope {
         let outer = CONTEXT.replace(Context { mode, attached });
         Self {
             outer,
-            attached: if outer.attached {
-                ATTACHED.take()
-            } else {
-                Segments::new()
-            },
+            attached: outer.attached.then(|| ATTACHED.take()),
         }
     }
 }
@@ -74,7 +69,7 @@ impl Drop for Scope {
     fn drop(&mut self) {
         let inner = CONTEXT.replace(self.outer);
         if inner.attached || self.outer.attached {
-            ATTACHED.set(mem::take(&mut self.attached));
+            ATTACHED.set(self.attached.take().unwrap_or_default());
         }
     }
 }

@@ -54,10 +54,12 @@ impl Postbox {
     /// Tells the worker of whatever it does not know yet; `false` if the socket has no room, and
     /// nothing that refers to these values may be placed.
     #[must_use]
+    #[inline]
     pub fn deliver(self: &Arc<Self>, attachments: &Attachments) -> bool {
-        if attachments.is_empty() {
-            return true;
-        }
+        attachments.is_empty() || self.deliver_each(attachments)
+    }
+
+    fn deliver_each(self: &Arc<Self>, attachments: &Attachments) -> bool {
         let mut state = self.state();
         for segment in attachments.segments() {
             if state.sent.contains(&segment.id()) {

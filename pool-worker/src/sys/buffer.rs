@@ -8,11 +8,7 @@ use std::slice;
 
 use bytemuck::Pod;
 
-/// Blocks of at least this many bytes are backed by huge pages, where the system has them: to have
-/// 64 MiB of ordinary pages cleared and mapped one by one takes far longer than to fill them.
-const HUGE_FROM: usize = 4 << 20;
-/// Bytes of a huge page.
-const HUGE_PAGE: usize = 2 << 20;
+use super::memory::prefer_huge_pages;
 
 /// There is no memory of the size asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,16 +180,8 @@ impl Buffer {
     }
 
     fn prefer_huge_pages(&self) {
-        if self.capacity() < HUGE_FROM {
-            return;
-        }
-        let inset = self.start.align_offset(HUGE_PAGE);
-        let whole = (self.capacity() - inset) / HUGE_PAGE * HUGE_PAGE;
-        // SAFETY: `inset` is less than a huge page, and the capacity is more.
-        let first = unsafe { self.start.add(inset) };
-        // It is advice: refused, the pages are ordinary ones.
-        // SAFETY: the range is inside this buffer's memory; the advice changes no contents.
-        unsafe { libc::madvise(first.as_ptr().cast(), whole, libc::MADV_HUGEPAGE) };
+        // SAFETY: the range is this buffer's memory.
+        unsafe { prefer_huge_pages(self.start, self.capacity()) };
     }
 }
 

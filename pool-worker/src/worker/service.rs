@@ -51,7 +51,7 @@ impl Service {
             .end
             .next_call(&mut self.arguments, &mut self.spare, flush_stdout);
         let status = self.run(call);
-        match channel::take_large(&mut self.output) {
+        match channel::take_large(&mut self.output, 0) {
             None => self.end.answer(call.seq, status, &self.output.bytes),
             Some(buffers) => {
                 self.end.answer_large(call.seq, status, &buffers);

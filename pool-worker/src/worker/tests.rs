@@ -130,7 +130,7 @@ fn resolve(names: &[&str]) -> Vec<Resolved> {
 fn call<T: Serialize + 'static>(end: &mut ApplicationEnd, task: u32, seq: u32, argument: &T) {
     let mut arguments = Encoded::default();
     codec::encode(argument, &mut arguments.bytes).unwrap();
-    let arguments = Payload::take(&mut arguments);
+    let arguments = Payload::take(&mut arguments, 0);
     assert!(matches!(end.offer(task, seq, &arguments), Offer::Placed(_)));
     end.wake();
 }

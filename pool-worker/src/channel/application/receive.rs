@@ -3,12 +3,10 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::{Answer, ApplicationEnd, Partial, Payload, Violation};
-use crate::channel::{Bytes, FRAME_HEADER, FRAME_UNIT, MAX_BODY, RING_SIZE, frame_size};
+use crate::channel::payload::Inline;
+use crate::channel::{FRAME_HEADER, FRAME_UNIT, MAX_BODY, RING_SIZE, frame_size};
 use crate::protocol::Status;
 use crate::sys::Buffer;
-
-/// What a [`Bytes`] without bytes holds.
-const INLINE: [u8; 32] = [0; 32];
 
 /// How many bytes of answers are taken out of the ring before the worker is told.
 const GIVEN_BACK_AT_ONCE: u64 = RING_SIZE as u64 / 4;
@@ -69,24 +67,34 @@ impl ApplicationEnd {
         if len > MAX_BODY || frame_size(len) > self.seen - at {
             return Err(Violation("a frame is longer than what was sent"));
         }
-        if let Some(bytes) = self.answers.short_body(at, len)
+        if let Some(word) = self.answers.short_body(at, len)
             && total == len as u64
             && self.partial.is_none()
         {
             self.let_go(len);
-            let mut body = Bytes::from_buf_and_len(INLINE, 0);
-            body.extend_from_slice(&bytes);
-            body.truncate(len);
+            let body = Payload::Inline(Inline::of_word(word, len));
             return Ok(Some(answer(seq, status, body)?));
         }
+        self.take_long_frame(seq, status, (len, total), spare)
+    }
+
+    /// Takes the frame at `tail`, whose body of `len` bytes is more than a word, or a part of `total`
+    /// bytes.
+    fn take_long_frame(
+        &mut self,
+        seq: u32,
+        status: u32,
+        (len, total): (usize, u64),
+        spare: &mut impl FnMut(&mut Self, u32) -> Vec<Buffer>,
+    ) -> Result<Option<Answer>, Violation> {
         if self.partial.is_some() {
             return self.take_more(seq, len);
         }
-        let mut body = Bytes::new();
-        body.resize(len, 0);
-        self.answers.read(at + FRAME_HEADER as u64, &mut body);
+        let mut body = vec![0; len];
+        self.answers
+            .read(self.tail + FRAME_HEADER as u64, &mut body);
         self.let_go(len);
-        let answer = answer(seq, status, body)?;
+        let answer = answer(seq, status, Payload::Small(body.into()))?;
         if total == len as u64 {
             return Ok(Some(answer));
         }
@@ -108,8 +116,7 @@ impl ApplicationEnd {
 
 /// An answer, unless its status is none.
 #[inline]
-fn answer(seq: u32, status: u32, body: Bytes) -> Result<Answer, Violation> {
+fn answer(seq: u32, status: u32, body: Payload) -> Result<Answer, Violation> {
     let status = Status::from_raw(status).ok_or(Violation("an answer has an unknown status"))?;
-    let body = Payload::Small(body);
     Ok(Answer { seq, status, body })
 }

@@ -15,7 +15,9 @@ impl ApplicationEnd {
             if !self.has_room(frame_size(piece.len())) {
                 return true;
             }
-            self.push(state::CONTINUED, 0, seq, 0, piece);
+            self.push(state::CONTINUED, 0, seq, 0, piece.len(), |ring, at| {
+                ring.write_body(at, piece);
+            });
             sent.advance(piece);
         }
         false

@@ -1,0 +1,94 @@
+//! Inputs that were drawn and encoded, and wait to be submitted together.
+
+use pool_worker::channel::{MAX_BODY, Payload};
+use pool_worker::codec::Encoded;
+use pool_worker::registry::TaskId;
+use pool_worker::shared::Attachments;
+
+use crate::call::{Parcel, Prepared};
+use crate::task_error::TaskError;
+
+/// How many bytes lie behind the last small call, so that each can be copied at once.
+const PADDING: [u8; 16] = [0; 16];
+
+/// Encodes an input, behind others; gives what it refers to.
+pub(crate) type Prepare<T> =
+    Box<dyn Fn(T, &mut Encoded) -> Result<(TaskId, Attachments), TaskError> + Send + Sync>;
+
+/// Calls to be.
+///
+/// Small ones are encoded one behind the other, and taken from there only when all are: a processor
+/// stalls on words that it wrote byte by byte a moment ago.
+#[derive(Default)]
+pub(super) struct Batch {
+    encoded: Encoded,
+    calls: Vec<Drawn>,
+}
+
+enum Drawn {
+    /// The next so many bytes.
+    Small(TaskId, usize),
+    /// One that is large or refers to shared values, or none.
+    Other(Prepared),
+}
+
+impl Batch {
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Encodes one more; gives how many bytes it has.
+    #[inline]
+    pub(super) fn add<T>(&mut self, prepare: &Prepare<T>, input: T) -> usize {
+        let start = self.encoded.bytes.len();
+        match prepare(input, &mut self.encoded) {
+            Ok((task, attachments)) => self.encoded_one(task, attachments, start),
+            Err(error) => {
+                self.calls.push(Drawn::Other(Err(error)));
+                0
+            }
+        }
+    }
+
+    #[inline]
+    fn encoded_one(&mut self, task: TaskId, attachments: Attachments, start: usize) -> usize {
+        let len = self.encoded.bytes.len() - start;
+        if self.encoded.parts.is_empty() && len <= MAX_BODY && attachments.is_empty() {
+            self.calls.push(Drawn::Small(task, len));
+            return len;
+        }
+        let payload = Payload::take(&mut self.encoded, start);
+        self.encoded.bytes.truncate(start);
+        let len = payload.len();
+        self.calls.push(Drawn::Other(Ok((
+            task,
+            Parcel {
+                payload,
+                attachments,
+            },
+        ))));
+        len
+    }
+
+    /// Takes all, in the order in which they were added.
+    #[inline]
+    pub(super) fn take_each(&mut self, mut take: impl FnMut(Prepared)) {
+        self.encoded.bytes.extend_from_slice(&PADDING);
+        let mut start = 0;
+        for drawn in self.calls.drain(..) {
+            match drawn {
+                Drawn::Small(task, len) => {
+                    let payload = Payload::of_first(&self.encoded.bytes[start..], len);
+                    start += len;
+                    take(Ok((task, payload.into())));
+                }
+                Drawn::Other(prepared) => take(prepared),
+            }
+        }
+        self.encoded.bytes.clear();
+    }
+}
