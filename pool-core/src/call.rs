@@ -63,21 +63,21 @@ pub(crate) fn prepare(
     arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
 ) -> Prepared {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    let task = task.map_err(unknown)?;
     // A small call needs no memory of its own. A Serialize implementation may submit calls itself: it
     // then finds an empty buffer here.
     let mut encoded = Encoded {
         bytes: BUFFER.with(RefCell::take),
         parts: Vec::new(),
     };
-    let prepared = encode(task, &mut encoded, arguments).map(|(task, attachments)| {
+    let attachments = encode(task, &mut encoded, arguments);
+    let prepared = attachments.map(|attachments| {
         let payload = Payload::take(&mut encoded, 0);
-        (
-            task,
-            Parcel {
-                payload,
-                attachments,
-            },
-        )
+        let arguments = Parcel {
+            payload,
+            attachments,
+        };
+        (task, arguments)
     });
     if encoded.bytes.capacity() <= KEPT_BUFFER {
         encoded.bytes.clear();
@@ -86,18 +86,17 @@ pub(crate) fn prepare(
     prepared
 }
 
-/// Finds the task and appends its encoded arguments to `encoded`, which is as it was if that fails.
+/// Appends encoded arguments to `encoded`, which is as it was if that fails; gives what they refer to.
 #[inline]
 pub(crate) fn encode(
-    task: Result<TaskId, &'static str>,
+    task: TaskId,
     encoded: &mut Encoded,
     arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
-) -> Result<(TaskId, Attachments), TaskError> {
-    let task = task.map_err(unknown)?;
+) -> Result<Attachments, TaskError> {
     let (bytes, parts) = (encoded.bytes.len(), encoded.parts.len());
     let sent = catch_unwind(AssertUnwindSafe(|| shared::sending(|| arguments(encoded))));
     let why = match sent {
-        Ok((Ok(()), attachments)) => return Ok((task, attachments)),
+        Ok((Ok(()), attachments)) => return Ok(attachments),
         Ok((Err(error), _)) => error.to_string(),
         Err(payload) => format!(
             "its Serialize implementation panicked: {}",
@@ -109,8 +108,9 @@ pub(crate) fn encode(
     Err(TaskError::new(TaskErrorKind::Encode, registry().name(task)).detail(why))
 }
 
+/// There is no task of this function.
 #[cold]
-fn unknown(type_name: &'static str) -> TaskError {
+pub(crate) fn unknown(type_name: &'static str) -> TaskError {
     let detail = registry().unknown_text(type_name);
     TaskError::new(TaskErrorKind::UnknownTask, type_name).detail(detail)
 }

@@ -110,8 +110,8 @@ impl Executor {
         I: IntoIterator<Item = F::Args>,
     {
         let (entry, owned) = (task.entry(), task.encoder().owned);
-        let prepare = Box::new(move |args: F::Args, encoded: &mut Encoded| {
-            encode(entry, encoded, |out| owned(args, out))
+        let prepare = Box::new(move |task, args: F::Args, encoded: &mut Encoded| {
+            encode(task, encoded, |out| owned(args, out))
         });
         let source = Source::new(&self.pool, entry, prepare, inputs.into_iter());
         Map::new(Arc::clone(&self.pool), source, task.decoder())
@@ -139,8 +139,8 @@ impl Executor {
         I: IntoIterator<Item = &'a F::Args>,
     {
         let (entry, borrowed) = (task.entry(), task.encoder().borrowed);
-        let prepare = Box::new(move |args: &'a F::Args, encoded: &mut Encoded| {
-            encode(entry, encoded, |out| borrowed(args, out))
+        let prepare = Box::new(move |task, args: &'a F::Args, encoded: &mut Encoded| {
+            encode(task, encoded, |out| borrowed(args, out))
         });
         let source = Source::new(&self.pool, entry, prepare, inputs.into_iter());
         Map::new(Arc::clone(&self.pool), source, task.decoder())

@@ -1,5 +1,7 @@
 //! Inputs that were drawn and encoded, and wait to be submitted together.
 
+use std::mem;
+
 use pool_worker::channel::{MAX_BODY, Payload};
 use pool_worker::codec::Encoded;
 use pool_worker::registry::TaskId;
@@ -8,12 +10,12 @@ use pool_worker::shared::Attachments;
 use crate::call::{Parcel, Prepared};
 use crate::task_error::TaskError;
 
-/// How many bytes lie behind the last small call, so that each can be copied at once.
+/// What lies behind the last small call, so that each can be copied at once.
 const PADDING: [u8; 16] = [0; 16];
 
 /// Encodes an input, behind others; gives what it refers to.
 pub(crate) type Prepare<T> =
-    Box<dyn Fn(T, &mut Encoded) -> Result<(TaskId, Attachments), TaskError> + Send + Sync>;
+    Box<dyn Fn(TaskId, T, &mut Encoded) -> Result<Attachments, TaskError> + Send + Sync>;
 
 /// Calls to be.
 ///
@@ -43,19 +45,24 @@ impl Batch {
 
     /// Encodes one more; gives how many bytes it has.
     #[inline]
-    pub(super) fn add<T>(&mut self, prepare: &Prepare<T>, input: T) -> usize {
+    pub(super) fn add<T>(&mut self, task: TaskId, prepare: &Prepare<T>, input: T) -> usize {
         let start = self.encoded.bytes.len();
-        match prepare(input, &mut self.encoded) {
-            Ok((task, attachments)) => self.encoded_one(task, attachments, start),
+        match prepare(task, input, &mut self.encoded) {
+            Ok(attachments) => self.added(task, attachments, start),
             Err(error) => {
-                self.calls.push(Drawn::Other(Err(error)));
+                self.add_failed(error);
                 0
             }
         }
     }
 
+    /// Adds what is no call.
+    pub(super) fn add_failed(&mut self, error: TaskError) {
+        self.calls.push(Drawn::Other(Err(error)));
+    }
+
     #[inline]
-    fn encoded_one(&mut self, task: TaskId, attachments: Attachments, start: usize) -> usize {
+    fn added(&mut self, task: TaskId, attachments: Attachments, start: usize) -> usize {
         let len = self.encoded.bytes.len() - start;
         if self.encoded.parts.is_empty() && len <= MAX_BODY && attachments.is_empty() {
             self.calls.push(Drawn::Small(task, len));
@@ -64,14 +71,20 @@ impl Batch {
         let payload = Payload::take(&mut self.encoded, start);
         self.encoded.bytes.truncate(start);
         let len = payload.len();
-        self.calls.push(Drawn::Other(Ok((
-            task,
-            Parcel {
-                payload,
-                attachments,
-            },
-        ))));
+        let arguments = Parcel {
+            payload,
+            attachments,
+        };
+        self.calls.push(Drawn::Other(Ok((task, arguments))));
         len
+    }
+
+    /// Puts what is no call in the place of all; these are given back, as to drop them may take a
+    /// while.
+    pub(super) fn refuse(&mut self, error: TaskError) -> Self {
+        let refused = mem::take(self);
+        self.add_failed(error);
+        refused
     }
 
     /// Takes all, in the order in which they were added.
@@ -80,14 +93,15 @@ impl Batch {
         self.encoded.bytes.extend_from_slice(&PADDING);
         let mut start = 0;
         for drawn in self.calls.drain(..) {
-            match drawn {
+            let prepared = match drawn {
                 Drawn::Small(task, len) => {
                     let payload = Payload::of_first(&self.encoded.bytes[start..], len);
                     start += len;
-                    take(Ok((task, payload.into())));
+                    Ok((task, payload.into()))
                 }
-                Drawn::Other(prepared) => take(prepared),
-            }
+                Drawn::Other(prepared) => prepared,
+            };
+            take(prepared);
         }
         self.encoded.bytes.clear();
     }

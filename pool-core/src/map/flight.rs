@@ -8,7 +8,7 @@ use std::time::Instant;
 use pool_worker::registry::TaskId;
 
 use super::batch::{Batch, Prepare};
-use crate::call::{Prepared, name_of};
+use crate::call::{name_of, unknown};
 use crate::calls::{CallId, Outcome};
 use crate::driver::{Locked, Pool};
 use crate::waiter::{Signal, Waiter};
@@ -261,7 +261,11 @@ impl<I: Iterator> Source<I> {
                 self.exhausted = true;
                 break;
             };
-            bytes += flight.result_bytes + self.drawn.add(&self.prepare, input);
+            bytes += flight.result_bytes;
+            match self.task {
+                Ok(task) => bytes += self.drawn.add(task, &self.prepare, input),
+                Err(type_name) => self.drawn.add_failed(unknown(type_name)),
+            }
         }
         if !self.drawn.is_empty() {
             self.submit(flight, signal);
@@ -274,8 +278,11 @@ impl<I: Iterator> Source<I> {
         // Dropped after the lock is let go of: it may be much.
         let mut _refused = None;
         let mut locked = pool.lock();
-        let refusal = locked.refusal(name_of(self.task));
-        let mut submit = |prepared: Prepared| {
+        if let Some(refusal) = locked.refusal(name_of(self.task)) {
+            self.exhausted = true;
+            _refused = Some(self.drawn.refuse(refusal));
+        }
+        self.drawn.take_each(|prepared| {
             let (id, bytes) = match prepared {
                 Ok((task, arguments)) => {
                     let bytes = arguments.len();
@@ -287,14 +294,7 @@ impl<I: Iterator> Source<I> {
                 register(&mut locked, id, signal, flight.first + flight.items.len());
             }
             flight.push(id, bytes);
-        };
-        if let Some(refusal) = refusal {
-            self.exhausted = true;
-            _refused = Some(mem::take(&mut self.drawn));
-            submit(Err(refusal));
-        } else {
-            self.drawn.take_each(submit);
-        }
+        });
         locked.turn();
         if signal.is_none() {
             flight.take_front(&mut locked);
