@@ -39,6 +39,7 @@ use crate::scheduler::Scheduler;
 use crate::sys;
 
 pub(crate) use call_ref::{CallRef, Fate};
+pub(crate) use waiting::Haste;
 
 /// How many turns a thread takes in a row before it leaves the rest to the supervising thread.
 const MAX_TURNS: u32 = 8;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pool_worker::registry::TaskId;
 
-use super::Pool;
+use super::{Haste, Pool};
 use crate::calls::{CallId, Outcome};
 
 /// What came of a call, unless it was taken before, and what task it was of.
@@ -45,7 +45,7 @@ impl CallRef {
 
     /// Waits until the call is done; `false` if `deadline` came first.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
-        self.pool.wait(self.id, deadline).is_some()
+        self.pool.wait(self.id, Haste::AtOnce, deadline).is_some()
     }
 
     /// Takes the outcome, if the call is done.
@@ -57,7 +57,7 @@ impl CallRef {
     /// Waits for the outcome, and gives the reference up for it.
     #[inline]
     pub(crate) fn redeem(mut self) -> Fate {
-        let Some(mut locked) = self.pool.wait(self.id, None) else {
+        let Some(mut locked) = self.pool.wait(self.id, Haste::AtOnce, None) else {
             return (None, None);
         };
         let task = locked.call(self.id).task();

@@ -25,13 +25,31 @@ const CALLS_PER_PAUSE: usize = 16;
 /// ...but never longer than this many times.
 const MAX_PAUSES: u32 = 16;
 
+/// For how long results may lie that nobody is in haste for.
+const LEISURE: Duration = Duration::from_micros(500);
+
 /// Threads of this process that look for answers at the moment.
 static SPINNING: AtomicUsize = AtomicUsize::new(0);
+
+/// How soon a thread wants to hear that its call is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// At once.
+    AtOnce,
+    /// Together with others, after [`LEISURE`] at the latest, while the worker has more work than that
+    /// before it: to wake a thread for each short call takes the workers' cores from them.
+    WithOthers,
+}
 
 impl Pool {
     /// Waits until a call is done, and gives the lock, held since it was seen to be; `None` if
     /// `deadline` came first.
-    pub(crate) fn wait(&self, id: CallId, deadline: Option<Instant>) -> Option<Locked<'_>> {
+    pub(crate) fn wait(
+        &self,
+        id: CallId,
+        haste: Haste,
+        deadline: Option<Instant>,
+    ) -> Option<Locked<'_>> {
         let mut has_spun = false;
         loop {
             let mut locked = self.lock();
@@ -57,7 +75,7 @@ impl Pool {
                     has_spun = !self.spin(&doorbell, ahead);
                 }
                 Some(_) => {
-                    self.sleep_on_worker(locked, id, deadline);
+                    self.sleep_on_worker(locked, id, haste, deadline);
                     has_spun = false;
                 }
                 None => self.sleep_on_call(locked, id, deadline),
@@ -116,6 +134,7 @@ impl Pool {
         &'a self,
         mut locked: Locked<'a>,
         id: CallId,
+        haste: Haste,
         deadline: Option<Instant>,
     ) {
         let hungry = locked.queued() > 0;
@@ -127,11 +146,18 @@ impl Pool {
             return self.sleep_on_call(locked, id, deadline);
         };
         let count = doorbell.count();
-        if !member.arm_doorbell(events::ANSWER | member.flow(hungry)) {
+        let at_leisure =
+            haste == Haste::WithOthers && member.work_left().is_some_and(|left| left > LEISURE);
+        let (event, limit) = if at_leisure {
+            (events::IDLE, Some(LEISURE))
+        } else {
+            (events::ANSWER, None)
+        };
+        if !member.arm_doorbell(event | member.flow(hungry)) {
             drop(locked);
             let start = Instant::now();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(start));
-            doorbell.sleep(count, left);
+            doorbell.sleep(count, left.into_iter().chain(limit).min());
             self.learn(start.elapsed());
             locked = self.lock();
         }

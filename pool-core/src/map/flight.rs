@@ -10,7 +10,7 @@ use pool_worker::registry::TaskId;
 use super::batch::{Batch, Prepare};
 use crate::call::{name_of, unknown};
 use crate::calls::{CallId, Outcome};
-use crate::driver::{Locked, Pool};
+use crate::driver::{Haste, Locked, Pool};
 use crate::waiter::{Signal, Waiter};
 
 /// How many calls for each worker are in flight at first.
@@ -116,7 +116,7 @@ impl Flight {
         };
         self.waited = true;
         let pool = Arc::clone(&self.pool);
-        let Some(mut locked) = pool.wait(*id, deadline) else {
+        let Some(mut locked) = pool.wait(*id, Haste::WithOthers, deadline) else {
             return false;
         };
         self.take_front(&mut locked);
