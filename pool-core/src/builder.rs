@@ -1,6 +1,7 @@
 //! How an executor is set up.
 
 mod hooks;
+mod recycling;
 mod surroundings;
 
 use std::env;
@@ -43,6 +44,8 @@ pub struct ExecutorBuilder {
     start_method: StartMethod,
     hooks: Hooks,
     restart_limit: Option<RestartLimit>,
+    max_tasks: Option<u64>,
+    max_age: Option<Duration>,
     environment: Changes,
     surroundings: Surroundings,
 }
@@ -89,6 +92,7 @@ impl ExecutorBuilder {
         }
         self.check_hooks()?;
         self.check_surroundings()?;
+        let recycling = self.recycling()?;
         check_file_limit(workers)?;
         let mut plan = Plan {
             setup: Setup {
@@ -102,6 +106,7 @@ impl ExecutorBuilder {
                 deaths: u32::try_from(8 + 2 * workers).unwrap_or(u32::MAX),
                 within: Duration::from_secs(10),
             }),
+            recycling,
         };
         let here = env::current_dir();
         let directory = &mut plan.setup.surroundings.directory;

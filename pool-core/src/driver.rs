@@ -144,7 +144,11 @@ impl Locked<'_> {
 
     /// Wakes the supervising thread if there is anything left for it to do.
     fn leave_rest(&mut self, more: bool) {
-        if more || self.is_over() || (self.is_unbalanced() && !self.state().balancing) {
+        if more
+            || self.is_over()
+            || self.has_left_off()
+            || (self.is_unbalanced() && !self.state().balancing)
+        {
             self.poke();
         }
     }

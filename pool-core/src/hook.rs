@@ -20,6 +20,9 @@ use crate::gate::Breakdown;
 use crate::task_error::TaskErrorKind;
 use crate::waiter::Waiter;
 
+/// How long the last call of a worker may take where nothing else was asked for.
+const EXIT_WITHIN: Duration = Duration::from_secs(10);
+
 /// What the tasks may return that an executor calls for itself, as
 /// [`initializer`](crate::ExecutorBuilder::initializer) and
 /// [`preload`](crate::ExecutorBuilder::preload): nothing, or a `Result` whose error is for people to
@@ -230,6 +233,11 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
+    /// How long the last call of a worker may take.
+    pub(crate) fn exit_allowed(&self) -> Duration {
+        self.exit_timeout.unwrap_or(EXIT_WITHIN)
+    }
+
     pub(crate) fn validate(&self) -> Result<(), Error> {
         [&self.preload, &self.initializer, &self.on_worker_exit]
             .into_iter()

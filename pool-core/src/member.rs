@@ -21,6 +21,9 @@ mod bells;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod streams;
+mod tenure;
+
+pub(crate) use tenure::Tenure;
 
 /// For how long a worker may look for calls before it sleeps, where there are cores to spare.
 const SPIN_MICROSECONDS: u32 = 50;
@@ -68,6 +71,7 @@ pub(crate) struct Member {
     /// Something was put into, or taken out of, the worker's rings since it was last woken.
     touched: bool,
     last_progress: Instant,
+    tenure: Tenure,
     pub(crate) sentence: Sentence,
 }
 
@@ -80,6 +84,8 @@ pub(crate) enum Sentence {
     OnRequest,
     /// It broke the protocol in this way.
     Violation(&'static str),
+    /// It has done enough, and was asked to end.
+    Retired,
 }
 
 impl fmt::Debug for Member {
@@ -99,6 +105,7 @@ impl Member {
         link: ApplicationEnd,
         control: Arc<Postbox>,
         ready: bool,
+        tenure: Tenure,
     ) -> Self {
         Self {
             number,
@@ -116,6 +123,7 @@ impl Member {
             armed: UNKNOWN_BELL,
             touched: false,
             last_progress: Instant::now(),
+            tenure,
             sentence: Sentence::None,
         }
     }
@@ -169,7 +177,7 @@ impl Member {
     }
 
     pub(crate) fn takes_calls(&self) -> bool {
-        self.ready && self.sentence == Sentence::None && self.streamed.is_none()
+        self.ready && self.sentence == Sentence::None && self.streamed.is_none() && self.serves()
     }
 
     pub(crate) fn pace(&self) -> Option<Duration> {
@@ -222,6 +230,9 @@ impl Member {
         }));
         self.live += 1;
         self.touched = true;
+        if !pinned {
+            self.count_given();
+        }
         Some(seq)
     }
 
@@ -329,7 +340,11 @@ impl Member {
             self.streamed = None;
         }
         self.live -= 1;
-        self.window[index].take().map(|placed| placed.id)
+        let placed = self.window[index].take()?;
+        if !placed.pinned {
+            self.count_taken_back();
+        }
+        Some(placed.id)
     }
 
     /// Where this call stands in the window, if it does.

@@ -27,6 +27,7 @@ use crate::task_error::{Side, TaskError, TaskErrorKind};
 use crate::waiter::Waiter;
 
 mod deal;
+mod retire;
 mod settle;
 mod stop;
 #[cfg(test)]

@@ -42,9 +42,12 @@ mod births;
 mod deaths;
 mod farewell;
 mod preloading;
+mod retiring;
 
 use farewell::Farewell;
 use preloading::Preloading;
+pub(crate) use retiring::Recycling;
+use retiring::Retiring;
 
 /// Tokens of the event loop. A worker's are its number times two, plus one for its pidfd.
 const POKE: u64 = u64::MAX;
@@ -79,6 +82,7 @@ pub(crate) struct Plan {
     pub(crate) environment: Variables,
     pub(crate) hooks: Hooks,
     pub(crate) restart_limit: RestartLimit,
+    pub(crate) recycling: Recycling,
 }
 
 /// What the supervising thread owns.
@@ -88,6 +92,8 @@ pub(crate) struct Supervisor {
     environment: Variables,
     hooks: Hooks,
     restart_limit: RestartLimit,
+    recycling: Recycling,
+    retiring: Retiring,
     server: ForkServer,
     epoll: Epoll,
     /// While the fork server runs the preload, no workers are asked for.
@@ -128,6 +134,8 @@ impl Supervisor {
             environment: plan.environment,
             hooks: plan.hooks,
             restart_limit: plan.restart_limit,
+            recycling: plan.recycling,
+            retiring: Retiring::default(),
             server,
             epoll,
             preloading: None,
@@ -173,7 +181,9 @@ impl Supervisor {
                     self.silent.push((number, Instant::now()));
                 }
             }
+            self.retire_old(&mut locked);
             let more = locked.look();
+            self.see_off(&mut locked);
             if locked.is_over() && self.is_finished(&mut locked) {
                 break;
             }
@@ -231,6 +241,7 @@ impl Supervisor {
             .map(|(_, deadline)| deadline.saturating_duration_since(now));
         let preload = self.preload_time_left(now);
         let farewell = self.farewell_time_left(now);
+        let retiring = self.retiring_time_left(now);
         // Nobody is asked for meanwhile.
         let vacancy = vacancy.filter(|_| self.asks_for_workers());
         [
@@ -241,6 +252,7 @@ impl Supervisor {
             initializer,
             preload,
             farewell,
+            retiring,
         ]
         .into_iter()
         .flatten()
@@ -288,6 +300,7 @@ impl Supervisor {
         self.answered(number);
         self.retry_pause = RETRY_FIRST;
         self.begin_initializer_time(number);
+        self.begin_age(number);
         let mut locked = self.pool.lock();
         let Some((_, member)) = locked.find(number) else {
             return;

@@ -10,7 +10,7 @@ use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
 use pool_worker::shared::Postbox;
 
-use super::Member;
+use super::{Member, Tenure};
 use crate::Task;
 use crate::call::Parcel;
 use crate::calls::CallId;
@@ -62,7 +62,13 @@ pub(crate) fn worker(number: u64, ready: bool) -> (Member, Worker) {
         claimed: None,
     };
     (
-        Member::new(number, ApplicationEnd::new(segment), postbox, ready),
+        Member::new(
+            number,
+            ApplicationEnd::new(segment),
+            postbox,
+            ready,
+            Tenure::of(u64::MAX),
+        ),
         worker,
     )
 }

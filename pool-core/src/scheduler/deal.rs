@@ -71,6 +71,7 @@ impl Scheduler {
         };
         // The worker may have told another pace since it was chosen.
         let room = depth(member).saturating_sub(member.live());
+        let room = room.min(member.calls_allowed());
         let share = fair.min(calls_in(DEAL_TIME, member));
         for _ in 0..share.clamp(1, room.max(1)) {
             let Some(&id) = self.backlog.front() else {

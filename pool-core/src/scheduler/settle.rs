@@ -29,7 +29,7 @@ impl Scheduler {
         let mut again = false;
         for (member, relieve) in self.members.iter_mut().zip(relieve) {
             if let Some(member) = member {
-                let something = sharing || to_relieve > usize::from(relieve);
+                let something = sharing || to_relieve > usize::from(relieve) || !member.serves();
                 again |= member.settle(wanted(member, hungry, urgent, something));
             }
         }
@@ -39,7 +39,7 @@ impl Scheduler {
 
 /// The events that the executor has to hear of from this worker: `hungry` if calls wait to be dealt,
 /// `urgent` if somebody waits for an answer, and that it is idle if there is something to do then:
-/// calls of others to run, shared values to let go of.
+/// calls of others to run, shared values to let go of, its end to be seen to.
 fn wanted(member: &Member, hungry: bool, urgent: bool, something: bool) -> u32 {
     // An idle worker may have to get over calls that were taken back before there is room.
     if member.is_idle() && !hungry {

@@ -14,7 +14,7 @@ use crate::calls::CallId;
 use crate::driver::{Locked, Pool};
 use crate::fork_server::ForkServer;
 use crate::hook::Hook;
-use crate::member::Member;
+use crate::member::{Member, Tenure};
 use crate::sys;
 
 impl Supervisor {
@@ -157,6 +157,7 @@ impl Supervisor {
             ApplicationEnd::new(segment),
             control,
             self.hooks.initializer.is_none(),
+            Tenure::of(self.recycling.tasks),
         );
         let mut locked = self.pool.lock();
         locked.admit(slot, member);

@@ -87,7 +87,7 @@ impl Supervisor {
         // death, or a fork that failed. For want of descriptors nobody is to blame.
         if let Some(status) = status
             && !in_a_task
-            && member.sentence != Sentence::OnRequest
+            && !matches!(member.sentence, Sentence::OnRequest | Sentence::Retired)
         {
             let how = Ending(status);
             self.count_restart(&format!("a worker that ran no task {how}"));
@@ -137,7 +137,7 @@ pub(super) fn death(
             return new(TaskErrorKind::WorkerDied)
                 .detail(format!("the worker was stopped, as {how}"));
         }
-        Sentence::Violation(_) | Sentence::None => {}
+        Sentence::Violation(_) | Sentence::Retired | Sentence::None => {}
     }
     let place = scheduler.call(id).place;
     let is_about_it = |words: &&LastWords| place.is_some_and(|place| place.seq == words.seq);

@@ -10,10 +10,8 @@ use crate::gate::Gate;
 use crate::hook::Hook;
 use crate::member::{Member, Sentence};
 
-/// How long the last calls may take where nothing else was asked for.
-const WITHIN: Duration = Duration::from_secs(10);
 /// How often to look whether a worker has got over calls that were taken back, and so has room.
-const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_millis(1);
+pub(super) const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_millis(1);
 
 /// The last calls, once they were made.
 pub(super) struct Farewell {
@@ -23,18 +21,16 @@ pub(super) struct Farewell {
     unsaid: Vec<(usize, CallId)>,
 }
 
-impl Farewell {
-    /// Hands the calls over that there is room for.
-    fn say(&mut self, locked: &mut Locked<'_>) {
-        self.unsaid.retain(|&(slot, call)| {
-            if locked.member(slot).is_none_or(|member| !is_well(member)) {
-                locked.let_go(call);
-                return false;
-            }
-            !locked.place_own(slot, call)
-        });
-        locked.turn();
-    }
+/// Hands the last calls over that there is room for, by their workers' slots.
+pub(super) fn say(unsaid: &mut Vec<(usize, CallId)>, locked: &mut Locked<'_>) {
+    unsaid.retain(|&(slot, call)| {
+        if locked.member(slot).is_none_or(|member| !is_well(member)) {
+            locked.let_go(call);
+            return false;
+        }
+        !locked.place_own(slot, call)
+    });
+    locked.turn();
 }
 
 impl Supervisor {
@@ -44,7 +40,7 @@ impl Supervisor {
             return true;
         };
         if self.farewell.is_none() && matches!(locked.gate(), Gate::Closed) {
-            let allowed = self.hooks.exit_timeout.unwrap_or(WITHIN);
+            let allowed = self.hooks.exit_allowed();
             self.farewell = Some(Farewell {
                 deadline: Instant::now().checked_add(allowed),
                 unsaid: last_calls(hook, &self.pool, locked),
@@ -53,7 +49,7 @@ impl Supervisor {
         let Some(farewell) = &mut self.farewell else {
             return true;
         };
-        farewell.say(locked);
+        say(&mut farewell.unsaid, locked);
         let late = locked.members().filter(|member| !member.is_idle()).count();
         let late = late + farewell.unsaid.len();
         let is_overdue = farewell.deadline.is_some_and(|end| end <= Instant::now());
@@ -80,16 +76,29 @@ impl Supervisor {
 fn last_calls(hook: &Hook, pool: &Arc<Pool>, locked: &mut Locked<'_>) -> Vec<(usize, CallId)> {
     let slots = 0..locked.slots();
     let call_of = |slot| {
-        locked.member(slot).filter(|member| is_well(member))?;
-        let told = hook.clone();
-        let then = move |_: &Pool, result: Result<(), String>| {
-            if let Err(text) = result {
-                eprintln!("{told} failed: {text}");
-            }
-        };
-        Some((slot, hook.call(pool, locked, then)?))
+        let member = locked.member(slot)?;
+        if !is_well(member) || member.is_seen_off() {
+            return None;
+        }
+        Some((slot, last_call(hook, pool, locked, |_| {})?))
     };
     slots.filter_map(call_of).collect()
+}
+
+/// A last call of a worker, and what to do after it.
+pub(super) fn last_call(
+    hook: &Hook,
+    pool: &Arc<Pool>,
+    locked: &mut Locked<'_>,
+    then: impl Fn(&mut Locked<'_>) + Send + Sync + 'static,
+) -> Option<CallId> {
+    let told = hook.clone();
+    hook.call(pool, locked, move |pool, result| {
+        if let Err(text) = result {
+            eprintln!("{told} failed: {text}");
+        }
+        then(&mut pool.lock());
+    })
 }
 
 /// Whether the worker has come to life, as the fork server may yet have to tell, and nothing is

@@ -1,0 +1,99 @@
+//! How much a worker may yet do before another one takes its place.
+
+use std::os::fd::AsFd;
+
+use super::{Member, Sentence};
+use crate::sys;
+
+/// What is left of a worker's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tenure {
+    /// How many more calls it may be given.
+    calls: u64,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is given calls as long as any are left to it.
+    Serving,
+    /// It is given no more.
+    Ending,
+    /// It has been asked for its last call, or to end.
+    Leaving,
+}
+
+impl Tenure {
+    /// The tenure of a worker that may be given so many calls.
+    pub(crate) fn of(calls: u64) -> Self {
+        Self {
+            calls,
+            stage: Stage::Serving,
+        }
+    }
+
+    #[inline]
+    fn is_over(self) -> bool {
+        self.calls == 0 || self.stage != Stage::Serving
+    }
+}
+
+impl Member {
+    /// Whether it may be given more calls, now or later.
+    #[inline]
+    pub(crate) fn serves(&self) -> bool {
+        !self.tenure.is_over()
+    }
+
+    /// How many more calls it may be given.
+    pub(crate) fn calls_allowed(&self) -> usize {
+        usize::try_from(self.tenure.calls).unwrap_or(usize::MAX)
+    }
+
+    /// Counts a call that it was given.
+    #[inline]
+    pub(super) fn count_given(&mut self) {
+        self.tenure.calls -= 1;
+    }
+
+    /// Counts a call that it was given and has not begun.
+    pub(super) fn count_taken_back(&mut self) {
+        self.tenure.calls += 1;
+    }
+
+    /// Has it given no more calls.
+    pub(crate) fn end_tenure(&mut self) {
+        if self.tenure.stage == Stage::Serving {
+            self.tenure.stage = Stage::Ending;
+        }
+    }
+
+    /// Whether it has done all that it is to do, and nobody has seen to its end yet.
+    pub(crate) fn has_left_off(&self) -> bool {
+        self.live == 0
+            && self.ready
+            && self.pid.is_some()
+            && self.sentence == Sentence::None
+            && self.tenure.is_over()
+            && self.tenure.stage != Stage::Leaving
+    }
+
+    /// Notes that its end is seen to.
+    pub(crate) fn see_off(&mut self) {
+        self.tenure.stage = Stage::Leaving;
+    }
+
+    /// Whether its end is seen to.
+    pub(crate) fn is_seen_off(&self) -> bool {
+        self.tenure.stage == Stage::Leaving
+    }
+
+    /// Has it end in good order, now that nothing is left for it to do.
+    pub(crate) fn dismiss(&mut self) {
+        if self.sentence == Sentence::None {
+            self.sentence = Sentence::Retired;
+        }
+        // It can fail only if the process has ended.
+        let _ = sys::end_of_sending(self.control.as_fd());
+    }
+}

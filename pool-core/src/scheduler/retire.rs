@@ -1,0 +1,19 @@
+//! Workers that have done enough.
+
+use super::Scheduler;
+use crate::member::Member;
+
+impl Scheduler {
+    /// Has a worker given no more calls; what it has not begun goes to others.
+    pub(crate) fn retire(&mut self, slot: usize) {
+        if let Some(member) = self.member(slot) {
+            member.end_tenure();
+            self.take_back(slot, usize::MAX);
+        }
+    }
+
+    /// Whether there are workers whose end is to be seen to.
+    pub(crate) fn has_left_off(&self) -> bool {
+        self.members().any(Member::has_left_off)
+    }
+}

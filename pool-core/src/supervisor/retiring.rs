@@ -1,0 +1,115 @@
+//! Workers that have done enough: each makes its last call and ends, and another takes its place.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Supervisor;
+use super::farewell::{self, ROOM_LOOKED_FOR_EVERY};
+use crate::calls::CallId;
+use crate::driver::Locked;
+use crate::member::Sentence;
+
+/// How long a worker may take to end once it was asked to.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
+/// When workers have done enough.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recycling {
+    /// After so many calls.
+    pub(crate) tasks: u64,
+    /// After so long a time.
+    pub(crate) age: Option<Duration>,
+}
+
+/// Workers that are on their way out, or will be.
+#[derive(Default)]
+pub(super) struct Retiring {
+    /// When each worker is too old, in the order of their births.
+    ages: VecDeque<(u64, Instant)>,
+    /// Last calls that a worker has no room for yet, by its slot.
+    unsaid: Vec<(usize, CallId)>,
+    /// When each worker that was asked to end should have done so.
+    ends: VecDeque<(u64, Instant)>,
+}
+
+impl Supervisor {
+    /// The age of a new worker begins to count, if it matters.
+    pub(super) fn begin_age(&mut self, number: u64) {
+        if let Some(end) = self.recycling.age.and_then(from_now) {
+            self.retiring.ages.push_back((number, end));
+        }
+    }
+
+    /// Retires workers that are too old.
+    pub(super) fn retire_old(&mut self, locked: &mut Locked<'_>) {
+        let now = Instant::now();
+        while let Some((number, _)) = self.retiring.ages.pop_front_if(|(_, end)| *end <= now) {
+            if let Some((slot, _)) = locked.find(number) {
+                locked.retire(slot);
+            }
+        }
+    }
+
+    /// Sees to the end of workers that have done all that they are to do.
+    pub(super) fn see_off(&mut self, locked: &mut Locked<'_>) {
+        for slot in 0..locked.slots() {
+            let Some(member) = locked.member(slot).filter(|member| member.has_left_off()) else {
+                continue;
+            };
+            let number = member.number;
+            member.see_off();
+            let mut allowed = ENDS_WITHIN;
+            if let Some(hook) = &self.hooks.on_worker_exit {
+                let then = move |locked: &mut Locked<'_>| {
+                    if let Some((_, member)) = locked.find(number) {
+                        member.dismiss();
+                    }
+                };
+                let call = farewell::last_call(hook, &self.pool, locked, then);
+                self.retiring.unsaid.extend(call.map(|call| (slot, call)));
+                allowed = allowed.saturating_add(self.hooks.exit_allowed());
+            } else {
+                member.dismiss();
+            }
+            let end = from_now(allowed).map(|end| (number, end));
+            self.retiring.ends.extend(end);
+        }
+        if !self.retiring.unsaid.is_empty() {
+            farewell::say(&mut self.retiring.unsaid, locked);
+        }
+        self.end_overdue(locked);
+    }
+
+    /// Kills workers that did not end in time.
+    fn end_overdue(&mut self, locked: &mut Locked<'_>) {
+        let now = Instant::now();
+        while let Some((number, _)) = self.retiring.ends.pop_front_if(|(_, end)| *end <= now) {
+            if let Some((_, member)) = locked.find(number) {
+                if let Some(hook) = self
+                    .hooks
+                    .on_worker_exit
+                    .as_ref()
+                    .filter(|_| !member.is_idle())
+                {
+                    eprintln!("{hook} did not return in time in a worker, and was stopped");
+                }
+                member.kill(Sentence::Retired);
+            }
+        }
+    }
+
+    /// How long until workers are to be looked at that are too old, or should have ended.
+    pub(super) fn retiring_time_left(&self, now: Instant) -> Option<Duration> {
+        let Retiring { ages, unsaid, ends } = &self.retiring;
+        let first = |list: &VecDeque<(u64, Instant)>| {
+            let (_, end) = list.front()?;
+            Some(end.saturating_duration_since(now))
+        };
+        let room = (!unsaid.is_empty()).then_some(ROOM_LOOKED_FOR_EVERY);
+        [first(ages), first(ends), room].into_iter().flatten().min()
+    }
+}
+
+fn from_now(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time)
+}
