@@ -22,6 +22,9 @@ mod streams;
 
 /// How many times the worker looks between two looks at the clock while it spins.
 const LOOKS_PER_CLOCK: u32 = 32;
+/// The longest and the shortest time for which the worker looks for calls, in microseconds.
+const MAX_SPIN: u32 = 50;
+const MIN_SPIN: u32 = 1;
 /// After how many calls in a row the worker tells anew how long one takes.
 const CALLS_PER_BATCH: u32 = 64;
 
@@ -49,6 +52,8 @@ pub struct WorkerEnd {
     taken_seen: u64,
     last_bell: u32,
     batch: Batch,
+    /// For how many microseconds it looks for calls before it sleeps, as far as that is allowed.
+    spin: u32,
     patience: Patience,
 }
 
@@ -91,6 +96,7 @@ impl WorkerEnd {
             taken_seen: 0,
             last_bell: 0,
             batch: Batch::default(),
+            spin: MAX_SPIN,
             patience: Patience::default(),
         }
     }
@@ -257,7 +263,9 @@ impl WorkerEnd {
         if self.spin(&ready) {
             return;
         }
+        let start = Instant::now();
         self.sleep(events, before_sleep, ready);
+        self.learn(start.elapsed());
     }
 
     fn sleep(
@@ -295,7 +303,7 @@ impl WorkerEnd {
         if allowed == 0 {
             return false;
         }
-        let limit = Duration::from_micros(allowed.into());
+        let limit = Duration::from_micros(allowed.min(self.spin).into());
         let start = Instant::now();
         while start.elapsed() < limit {
             for _ in 0..LOOKS_PER_CLOCK {
@@ -306,6 +314,18 @@ impl WorkerEnd {
             }
         }
         false
+    }
+
+    /// It had to sleep so long: the next time it looks longer before it sleeps, if that would have
+    /// spared it this sleep, and less long if not. Whoever looks in vain may keep the very thread
+    /// from its core that it has just woken.
+    fn learn(&mut self, slept: Duration) {
+        let next = if slept < Duration::from_micros(MAX_SPIN.into()) {
+            self.spin * 2
+        } else {
+            self.spin / 2
+        };
+        self.spin = next.clamp(MIN_SPIN, MAX_SPIN);
     }
 
     /// Rings the bell if the application wants to hear of any of `events` and was not rung already.
