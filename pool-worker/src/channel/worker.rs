@@ -243,29 +243,31 @@ impl WorkerEnd {
         self.segment.header().answers_tail.0.load(Acquire)
     }
 
-    /// Returns once `ready` holds; rings for `events` before sleeping.
+    /// Returns once `ready` holds, between calls; rings for `events` before sleeping.
     fn sleep_until(
         &mut self,
         events: u32,
         before_sleep: &mut impl FnMut(),
         ready: impl Fn(&Self) -> bool,
     ) {
-        if ready(self) {
-            return;
-        }
-        self.publish_pace();
-        if self.spin(&ready) {
-            return;
-        }
-        self.sleep(events, before_sleep, ready);
+        self.look_then_sleep(events, before_sleep, ready, |end, ready| {
+            end.publish_pace();
+            end.spin(ready)
+        });
     }
 
-    fn sleep(
+    /// Returns once `ready` holds: where it does not yet, and `look` sees no end of that either,
+    /// rings for `events` and sleeps.
+    fn look_then_sleep<R: Fn(&Self) -> bool>(
         &mut self,
         events: u32,
         before_sleep: &mut impl FnMut(),
-        ready: impl Fn(&Self) -> bool,
+        ready: R,
+        look: impl FnOnce(&mut Self, &R) -> bool,
     ) {
+        if ready(self) || look(self, &ready) {
+            return;
+        }
         before_sleep();
         loop {
             self.ring(events);
@@ -289,9 +291,14 @@ impl WorkerEnd {
         }
     }
 
+    /// For how many microseconds the application lets this worker look before it sleeps.
+    fn allowed_spin(&self) -> u32 {
+        self.segment.header().bell.0.spin.load(Relaxed)
+    }
+
     /// Looks again and again, as long as the application allows.
     fn spin(&self, ready: &impl Fn(&Self) -> bool) -> bool {
-        let allowed = self.segment.header().bell.0.spin.load(Relaxed);
+        let allowed = self.allowed_spin();
         if allowed == 0 {
             return false;
         }
