@@ -59,10 +59,6 @@ pub fn even(x: i64) -> i64 {
 /// What is shared, and the numbers times two.
 #[task]
 #[must_use]
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the arguments of a task are owned"
-)]
 pub fn doubled(
     numbers: Shared<[i64]>,
     text: Shared<String>,
