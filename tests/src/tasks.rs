@@ -1,6 +1,6 @@
 //! Tasks that many tests use.
 
-use std::{process, thread, time::Duration};
+use std::{env, process, thread, time::Duration};
 
 use pool_core::{AnyError, Shared, task};
 
@@ -25,6 +25,12 @@ pub fn add(a: i64, b: i64) -> i64 {
 #[task]
 pub fn pid() -> u32 {
     process::id()
+}
+
+/// The variable of the worker's environment.
+#[task]
+pub fn variable(name: String) -> Option<String> {
+    env::var(name).ok()
 }
 
 /// Nothing at all.
@@ -54,6 +60,17 @@ pub fn count(bytes: Vec<u8>) -> usize {
 pub fn even(x: i64) -> i64 {
     assert!(x % 2 == 0, "{x} is odd");
     x
+}
+
+/// The sum of the bytes.
+#[task]
+pub fn sum(bytes: Shared<[u8]>) -> u64 {
+    sum_of(&bytes)
+}
+
+/// The sum of the bytes.
+pub fn sum_of(bytes: &[u8]) -> u64 {
+    bytes.iter().copied().map(u64::from).sum()
 }
 
 /// What is shared, and the numbers times two.

@@ -12,17 +12,13 @@ use std::{
     time::Duration,
 };
 
-use pool_core::{Executor, TaskErrorKind, TaskFuture};
+use pool_core::{TaskErrorKind, TaskFuture};
 use pool_tests::{
-    Misdeed, Scratch, fails_with, isolated,
+    Misdeed, Scratch, executor, fails_with, isolated,
     tasks::{cube, even, hang, misbehave, pass},
     until,
 };
 use tokio::{runtime, task::JoinSet, time::timeout};
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 /// Runs `future` in a runtime of several threads, and again in one of a single thread.
 fn in_both_runtimes<F: Future<Output = ()>>(future: impl Fn() -> F) {

@@ -2,25 +2,15 @@
 
 use std::{process, thread, time::Duration};
 
-use pool_core::{Executor, TaskErrorKind, task};
+use pool_core::{TaskErrorKind, task};
 use pool_tests::{
-    Isolated, fails_with, isolated, rounds, sys,
+    Isolated, executor, fails_with, isolated, pattern, rounds, sys,
     tasks::{bytes, count, cube, zeros},
     until,
 };
 
 /// Large enough that it is on its way for a while.
 const LARGE: usize = 64 << 20;
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
-
-/// Bytes that tell if one of them is lost or moved.
-fn pattern(size: usize) -> Vec<u8> {
-    let byte = |index: usize| (index ^ (index >> 8) ^ (index >> 16)).to_le_bytes()[0];
-    (0..size).map(byte).collect()
-}
 
 /// The sizes around which something changes on the way.
 const SIZES: [usize; 16] = [

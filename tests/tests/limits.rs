@@ -2,21 +2,11 @@
 
 use std::{fs::read_to_string, iter};
 
-use pool_core::{Executor, TaskFuture};
+use pool_core::TaskFuture;
 use pool_tests::{
-    Isolated, isolated,
+    Isolated, executor, isolated, pattern,
     tasks::{bytes, count, cube, zeros},
 };
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
-
-/// Bytes that tell if one of them is lost or moved.
-fn pattern(size: usize) -> Vec<u8> {
-    let byte = |index: usize| (index ^ (index >> 8) ^ (index >> 16)).to_le_bytes()[0];
-    (0..size).map(byte).collect()
-}
 
 /// The sizes around which something changes on the way.
 const SIZES: [usize; 21] = [

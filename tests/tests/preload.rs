@@ -1,7 +1,6 @@
 //! What is loaded once for all workers, and what happens when it cannot be.
 
 use std::{
-    error::Error as _,
     fs::read_to_string,
     process::{self, Command},
     sync::OnceLock,
@@ -9,12 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{
-    ErrorKind, Executor, ExecutorBuilder, StartMethod, TaskError, TaskErrorKind, task,
-};
+use pool_core::{ErrorKind, StartMethod, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, fails_with, isolated, processes, rounds,
-    suite::pids,
+    Gate, Log, Misdeed, Scratch, builder, fails_with, isolated, processes, rounds,
+    suite::{pids, why_broken},
     sys,
     tasks::{cube, misbehave},
     until,
@@ -127,30 +124,6 @@ fn dawdle(milliseconds: u64) {
 #[task]
 fn take(bytes: Vec<u8>) -> Result<(), String> {
     Err(format!("{} bytes{}", bytes.len(), "!".repeat(bytes.len())))
-}
-
-fn builder(workers: usize) -> ExecutorBuilder {
-    Executor::builder().workers(workers)
-}
-
-/// What an executor says of its break, after checking that it says so of everything.
-#[track_caller]
-fn why_broken(executor: &Executor) -> String {
-    let pending: Vec<_> = (0..5).map(|x| executor.submit(cube, x)).collect();
-    let said = |error: TaskError| error.source().expect("a source").to_string();
-    let mut texts: Vec<String> = pending
-        .into_iter()
-        .map(|future| said(fails_with(future.result(), TaskErrorKind::PoolBroken)))
-        .collect();
-    let mut map = executor.map(cube, 0..3);
-    texts.push(said(fails_with(
-        map.next().unwrap(),
-        TaskErrorKind::PoolBroken,
-    )));
-    let text = texts.pop().unwrap();
-    assert!(texts.iter().all(|other| *other == text), "{texts:?}");
-    executor.shutdown();
-    text
 }
 
 #[test]

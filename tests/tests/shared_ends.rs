@@ -10,15 +10,11 @@ use std::{
 
 use pool_core::{Executor, Shared, TaskErrorKind, TaskFuture, task};
 use pool_tests::{
-    Gate, Isolated, Misdeed, Scratch, fails_with, isolated, rounds, sys,
-    tasks::{pid, work},
+    Gate, Isolated, Misdeed, Scratch, executor, fails_with, isolated, rounds, sys,
+    tasks::{pid, sum, sum_of, work},
     until,
 };
 use serde::{Deserialize, Serialize};
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 /// How often shared memory is mapped in a process.
 fn mappings(process: &str) -> usize {
@@ -51,11 +47,6 @@ fn all_is_freed(executor: &Executor) {
             .chain(["self".into()])
             .all(|process| mappings(&process) + descriptors(&process) == 0)
     });
-}
-
-#[task]
-fn sum(bytes: Shared<[u8]>) -> u64 {
-    bytes.iter().map(|&byte| u64::from(byte)).sum()
 }
 
 #[task]
@@ -142,7 +133,7 @@ fn a_thousand_values_leave_nothing() {
         for number in 0..1000u32 {
             let bytes = number.to_le_bytes();
             let shared = executor.share_slice(&bytes).unwrap();
-            let expected = bytes.iter().map(|&byte| u64::from(byte)).sum();
+            let expected = sum_of(&bytes);
             assert_eq!(executor.submit(sum, shared).result().unwrap(), expected);
         }
         all_is_freed(&executor);
