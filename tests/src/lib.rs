@@ -19,7 +19,7 @@ pub mod tasks;
 mod wait;
 
 pub use case::{Isolated, harness, isolated, processes, program};
-pub use footprint::threads;
+pub use footprint::{resident, threads};
 pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
 pub use scratch::{Gate, Log, Scratch};
 pub use setup::{builder, cubes, executor, pattern, tireless_executor};

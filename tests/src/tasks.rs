@@ -1,6 +1,9 @@
 //! Tasks that many tests use.
 
-use std::{env, process, thread, time::Duration};
+use std::{
+    env, hint, process, thread,
+    time::{Duration, Instant},
+};
 
 use pool_core::{AnyError, Shared, task};
 
@@ -119,10 +122,13 @@ pub fn pass(gate: Gate, x: i64) -> i64 {
     x
 }
 
-/// Sleeps so many milliseconds: work that takes time.
+/// Keeps a core busy for so many milliseconds.
 #[task]
 pub fn work(milliseconds: u64) -> u32 {
-    thread::sleep(Duration::from_millis(milliseconds));
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(milliseconds) {
+        hint::spin_loop();
+    }
     process::id()
 }
 

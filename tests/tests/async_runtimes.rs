@@ -101,9 +101,8 @@ fn cancelled_and_killed_through_a_handle() {
             let queued = executor.submit(cube, 1);
             let (running_handle, queued_handle) = (running.handle(), queued.handle());
             let end = async {
-                while log.lines().is_empty() {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
+                let begun = tokio::task::spawn_blocking(move || log.reaches(1));
+                begun.await.unwrap();
                 assert!(queued_handle.cancel());
                 assert!(running_handle.kill());
             };

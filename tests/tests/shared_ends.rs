@@ -11,7 +11,7 @@ use std::{
 use pool_core::{Executor, Shared, TaskErrorKind, TaskFuture, task};
 use pool_tests::{
     Gate, Isolated, Misdeed, Scratch, executor, fails_with, isolated, rounds, sys,
-    tasks::{pid, sum, sum_of, work},
+    tasks::{hold, pid, sum, sum_of},
     until,
 };
 use serde::{Deserialize, Serialize};
@@ -166,11 +166,15 @@ fn many_values_in_one_call() {
 #[test]
 fn many_values_for_a_worker_that_is_busy() {
     isolated(|| {
+        let scratch = Scratch::new();
         let executor = executor(1);
-        let busy = executor.submit(work, 300);
+        let (log, gate) = (scratch.log("busy"), scratch.gate("gate"));
+        let busy = executor.submit(hold, (log.clone(), gate.clone()));
+        log.reaches(1);
         let calls: Vec<_> = (0..700)
             .map(|_| executor.submit(sum, executor.share_slice(&[1]).unwrap()))
             .collect();
+        gate.open();
         busy.result().unwrap();
         assert!(calls.into_iter().all(|call| call.result().unwrap() == 1));
         all_is_freed(&executor);
