@@ -37,6 +37,7 @@ use crate::gate::Gate;
 use crate::notifier::Notifier;
 use crate::scheduler::Scheduler;
 use crate::sys;
+use crate::waiter::wait_while;
 
 pub(crate) use call_ref::{CallRef, Fate};
 pub(crate) use waiting::Haste;
@@ -267,26 +268,8 @@ impl Pool {
 
     /// Waits until the supervising thread has ended; `false` if `deadline` came first.
     pub(crate) fn wait_ended(&self, deadline: Option<Instant>) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while !state.ended {
-            let Some(deadline) = deadline else {
-                state = self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        true
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        wait_while(&self.changed, state, deadline, |state| !state.ended)
     }
 
     /// Takes in what has arrived; whether this call is done.

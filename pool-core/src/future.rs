@@ -279,19 +279,8 @@ impl<R> Future for TaskFuture<R> {
     /// Never; polled again after it was ready, it yields an error of the kind `Decode`.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let call = &self.call.call;
-        let (pool, id) = (call.pool(), call.id());
-        if !pool.poll(id) {
-            // To clone and to drop a waker is to run users' code, which may want the lock.
-            let waiter = Waiter::Future(context.waker().clone());
-            let mut locked = pool.lock();
-            let former = locked.forget(id, |waiter| matches!(waiter, Waiter::Future(_)));
-            let waiting = locked.wait(id, waiter);
-            locked.turn();
-            drop(locked);
-            drop(former);
-            if waiting.is_ok() {
-                return Poll::Pending;
-            }
+        if !call.pool().poll_or_wake(call.id(), context.waker()) {
+            return Poll::Pending;
         }
         Poll::Ready(decode(call.take(), self.decoder))
     }

@@ -106,22 +106,12 @@
 //! A [`TaskFuture`] is waited for by a thread ([`result`](TaskFuture::result)), awaited in any async
 //! runtime, handed to a callback ([`on_done`](TaskFuture::on_done)), or collected with others
 //! ([`wait`](fn@wait), [`as_completed`]). [`Executor::map`] calls a task for each of many inputs,
-//! lazily and in bounded memory.
+//! lazily and in bounded memory; with the feature `futures`, `Map::into_stream` gives its results to
+//! async tasks.
 //!
 //! ```
 //! # use pool_core::{Executor, task};
-//! # use std::{future::Future, pin::pin, sync::Arc, task::{Context, Poll, Wake}, thread::{self, Thread}};
-//! # struct Unpark(Thread);
-//! # impl Wake for Unpark { fn wake(self: Arc<Self>) { self.0.unpark() } }
-//! # fn block_on<F: Future>(future: F) -> F::Output {
-//! #     let (mut future, waker) = (pin!(future), Arc::new(Unpark(thread::current())).into());
-//! #     loop {
-//! #         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-//! #             Poll::Ready(output) => return output,
-//! #             Poll::Pending => thread::park(),
-//! #         }
-//! #     }
-//! # }
+//! # use futures_lite::future::block_on;
 //! #[task]
 //! fn double(x: u32) -> u32 {
 //!     x * 2
@@ -200,6 +190,8 @@ pub use error::{Error, ErrorKind};
 pub use executor::Executor;
 pub use future::{TaskFuture, TaskHandle};
 pub use hook::InitOutput;
+#[cfg(feature = "futures")]
+pub use map::MapStream;
 pub use map::{Map, Unordered};
 pub use pool_macros::task;
 pub use pool_worker::protocol::StartMethod;

@@ -15,9 +15,13 @@ use crate::waiter::Signal;
 
 mod batch;
 mod flight;
+#[cfg(feature = "futures")]
+mod stream;
 
 use flight::Flight;
 pub(crate) use flight::Source;
+#[cfg(feature = "futures")]
+pub use stream::MapStream;
 
 /// The results of a task for each of many inputs, in the order of the inputs.
 ///

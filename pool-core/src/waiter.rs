@@ -56,25 +56,32 @@ impl Signal {
 
     /// Sleeps until there is a number to take; `false` if `deadline` came first.
     pub(crate) fn sleep(&self, deadline: Option<Instant>) -> bool {
-        let mut queue = self.queue();
-        while queue.is_empty() {
-            let Some(deadline) = deadline else {
-                queue = self
-                    .changed
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            queue = self
-                .changed
-                .wait_timeout(queue, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        true
+        wait_while(&self.changed, self.queue(), deadline, VecDeque::is_empty)
     }
+}
+
+/// Sleeps while `pending` holds of what `guard` guards, woken by `changed`; `false` if `deadline`
+/// came first.
+///
+/// `Condvar::wait_while` gives up where the lock is poisoned, which means nothing here.
+pub(crate) fn wait_while<T>(
+    changed: &Condvar,
+    mut guard: MutexGuard<'_, T>,
+    deadline: Option<Instant>,
+    pending: impl Fn(&T) -> bool,
+) -> bool {
+    while pending(&guard) {
+        let Some(deadline) = deadline else {
+            let woken = changed.wait(guard);
+            guard = woken.unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        let woken = changed.wait_timeout(guard, left);
+        (guard, _) = woken.unwrap_or_else(PoisonError::into_inner);
+    }
+    true
 }

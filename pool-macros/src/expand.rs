@@ -19,8 +19,10 @@ pub(crate) fn task(options: TokenStream, item: &TokenStream) -> TokenStream {
     match parse(options, item.clone()) {
         Ok((options, function)) => {
             let registration = registration(&options, &function);
-            // These lints ask for references, which a task cannot take. They come first, so that
-            // whatever the caller says about them holds.
+            // These two lints, which are off unless the caller asks for pedantry, have but one
+            // remedy, a parameter that is a reference, and that is what a task cannot have. Elsewhere
+            // they are expected, not allowed; here nobody knows whether they are raised. They come
+            // first, so that whatever the caller says about them holds.
             quote! {
                 #[allow(clippy::needless_pass_by_value, clippy::large_types_passed_by_value)]
                 #item

@@ -62,6 +62,22 @@ impl Footprint {
     }
 }
 
+/// The resident memory of this process, in bytes.
+///
+/// # Panics
+///
+/// Where the kernel does not tell it.
+pub fn resident() -> usize {
+    let lines = lines("/proc/self/status", &["VmRSS"]);
+    let number = lines
+        .first()
+        .and_then(|line| line.split_ascii_whitespace().nth(1));
+    let kib: usize = number
+        .and_then(|kib| kib.parse().ok())
+        .expect("a number of KiB");
+    kib * 1024
+}
+
 /// The mark of the test that this process belongs to.
 pub(crate) fn mark() -> Option<String> {
     env::var(MARK).ok()

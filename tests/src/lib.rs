@@ -12,13 +12,15 @@ mod case;
 mod footprint;
 mod misdeed;
 mod scratch;
+mod setup;
 pub mod suite;
 pub mod sys;
 pub mod tasks;
 mod wait;
 
 pub use case::{Isolated, harness, isolated, processes, program};
-pub use footprint::threads;
+pub use footprint::{resident, threads};
 pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
 pub use scratch::{Gate, Log, Scratch};
+pub use setup::{builder, cubes, executor, pattern, tireless_executor};
 pub use wait::{PATIENCE, fails_with, rounds, until};

@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeSet,
+    error::Error,
     time::{Duration, Instant},
 };
 
-use pool_core::{Executor, ExecutorBuilder, Shared, TaskErrorKind, TaskFuture};
+use pool_core::{Executor, ExecutorBuilder, Shared, TaskError, TaskErrorKind, TaskFuture};
 
 use crate::{
     Gate, Log, Misdeed, Scratch, fails_with, sys,
@@ -45,6 +46,35 @@ pub fn pids(executor: &Executor) -> BTreeSet<u32> {
     let (held, workers) = hold_all(executor, &scratch);
     assert_eq!(held.len(), executor.workers());
     workers()
+}
+
+/// What an executor says of its break, which it says of all that it is asked for, now and later.
+///
+/// # Panics
+///
+/// Where it is not broken, or says of one call what it does not say of another.
+#[track_caller]
+pub fn why_broken(executor: &Executor) -> String {
+    let said = |result: Result<i64, TaskError>| {
+        let error = fails_with(result, TaskErrorKind::PoolBroken);
+        error
+            .source()
+            .expect("a broken executor says why")
+            .to_string()
+    };
+    let pending: Vec<_> = (0..10).map(|x| executor.submit(cube, x)).collect();
+    let texts: Vec<String> = pending
+        .into_iter()
+        .map(|call| said(call.result()))
+        .collect();
+    let text = said(executor.submit(cube, 1).result());
+    assert!(texts.iter().all(|other| *other == text), "{texts:?}");
+    let mut map = executor.map(cube, 0..3);
+    assert_eq!(said(map.next().expect("an error")), text);
+    until("no worker is left", || executor.worker_pids().is_empty());
+    executor.shutdown();
+    executor.kill();
+    text
 }
 
 /// Holds a call on every worker, and queues `count` that log themselves.

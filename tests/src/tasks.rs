@@ -1,6 +1,9 @@
 //! Tasks that many tests use.
 
-use std::{process, thread, time::Duration};
+use std::{
+    env, hint, process, thread,
+    time::{Duration, Instant},
+};
 
 use pool_core::{AnyError, Shared, task};
 
@@ -25,6 +28,12 @@ pub fn add(a: i64, b: i64) -> i64 {
 #[task]
 pub fn pid() -> u32 {
     process::id()
+}
+
+/// The variable of the worker's environment.
+#[task]
+pub fn variable(name: String) -> Option<String> {
+    env::var(name).ok()
 }
 
 /// Nothing at all.
@@ -56,13 +65,20 @@ pub fn even(x: i64) -> i64 {
     x
 }
 
+/// The sum of the bytes.
+#[task]
+pub fn sum(bytes: Shared<[u8]>) -> u64 {
+    sum_of(&bytes)
+}
+
+/// The sum of the bytes.
+pub fn sum_of(bytes: &[u8]) -> u64 {
+    bytes.iter().copied().map(u64::from).sum()
+}
+
 /// What is shared, and the numbers times two.
 #[task]
 #[must_use]
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the arguments of a task are owned"
-)]
 pub fn doubled(
     numbers: Shared<[i64]>,
     text: Shared<String>,
@@ -106,10 +122,13 @@ pub fn pass(gate: Gate, x: i64) -> i64 {
     x
 }
 
-/// Sleeps so many milliseconds: work that takes time.
+/// Keeps a core busy for so many milliseconds.
 #[task]
 pub fn work(milliseconds: u64) -> u32 {
-    thread::sleep(Duration::from_millis(milliseconds));
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(milliseconds) {
+        hint::spin_loop();
+    }
     process::id()
 }
 

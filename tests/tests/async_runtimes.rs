@@ -12,17 +12,13 @@ use std::{
     time::Duration,
 };
 
-use pool_core::{Executor, TaskErrorKind, TaskFuture};
+use pool_core::{TaskErrorKind, TaskFuture};
 use pool_tests::{
-    Misdeed, Scratch, fails_with, isolated,
+    Misdeed, Scratch, executor, fails_with, isolated,
     tasks::{cube, even, hang, misbehave, pass},
     until,
 };
 use tokio::{runtime, task::JoinSet, time::timeout};
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 /// Runs `future` in a runtime of several threads, and again in one of a single thread.
 fn in_both_runtimes<F: Future<Output = ()>>(future: impl Fn() -> F) {
@@ -105,9 +101,8 @@ fn cancelled_and_killed_through_a_handle() {
             let queued = executor.submit(cube, 1);
             let (running_handle, queued_handle) = (running.handle(), queued.handle());
             let end = async {
-                while log.lines().is_empty() {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
+                let begun = tokio::task::spawn_blocking(move || log.reaches(1));
+                begun.await.unwrap();
                 assert!(queued_handle.cancel());
                 assert!(running_handle.kill());
             };

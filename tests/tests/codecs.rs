@@ -5,14 +5,10 @@
 
 use pool_core::{Executor, TaskError, TaskErrorKind};
 use pool_tests::{
-    Fragile, Misdeed, Outcome, Stage, isolated, rounds,
+    Fragile, Misdeed, Outcome, Stage, executor, isolated, rounds,
     suite::pids,
     tasks::{cube, fragile},
 };
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 /// Calls the fragile task once.
 fn call(executor: &Executor, stage: Stage, misdeed: Misdeed) -> Result<Outcome, TaskError> {

@@ -8,18 +8,10 @@ use pool_tests::{
     suite::pids,
     sys,
     tasks::{cube, hold, misbehave, misbehave_later, note, nothing, zeros},
-    until,
+    tireless_executor as executor, until,
 };
 
 /// An executor that takes any number of deaths.
-fn executor(workers: usize) -> Executor {
-    Executor::builder()
-        .workers(workers)
-        .restart_limit(u32::MAX, Duration::from_secs(1))
-        .build()
-        .unwrap()
-}
-
 /// Kills a worker from outside.
 fn kill(worker: u32) {
     // It may have died by itself a moment ago.

@@ -14,7 +14,7 @@ use pool_core::{Executor, ExecutorBuilder, StartMethod, task};
 use pool_tests::{
     Misdeed, for_each_check, functions, harness, program, suite,
     suite::pids,
-    tasks::{cube, misbehave},
+    tasks::{cube, misbehave, variable},
 };
 
 /// One test for each check of the suite, and the list of all tests.
@@ -83,11 +83,6 @@ fn a_preload_adds_to_it() {
         Misdeed::Kill.is_told_by(&killed.result().unwrap_err());
     }
     assert_eq!(STATE.load(Ordering::Relaxed), 7, "not here");
-}
-
-#[task]
-fn variable(name: String) -> Option<String> {
-    env::var(name).ok()
 }
 
 fn the_environment_is_changed_in_the_copy() {

@@ -4,14 +4,10 @@ use std::{thread, time::Duration};
 
 use pool_core::{Executor, TaskErrorKind, TaskFuture, WaitFor, as_completed, wait};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, fails_with, isolated, rounds,
+    Gate, Log, Misdeed, Scratch, executor, fails_with, isolated, rounds,
     tasks::{cube, even, hang, hold, misbehave, note, pass, pid},
     until,
 };
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 /// A call that runs until the gate opens; it runs when this returns.
 fn held(executor: &Executor, scratch: &Scratch) -> (TaskFuture<u32>, Gate) {

@@ -12,7 +12,7 @@ use std::{
 
 use pool_core::{Executor, StartMethod, TaskErrorKind, task};
 use pool_tests::{
-    Log, Misdeed, Scratch, functions, harness, processes, program, rounds,
+    Log, Misdeed, Scratch, executor, functions, harness, processes, program, rounds,
     suite::pids,
     sys,
     tasks::{cube, hang, misbehave},
@@ -54,10 +54,6 @@ fn main() -> ExitCode {
             detached
         ],
     )
-}
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
 }
 
 /// Whether `waitpid(-1)` says that there is no child.

@@ -1,16 +1,15 @@
 //! What sets a worker up, and what happens when it cannot.
 
 use std::{
-    error::Error as _,
     process,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use pool_core::{AnyError, Executor, ExecutorBuilder, TaskError, TaskErrorKind, task};
+use pool_core::{AnyError, Executor, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, fails_with, isolated,
-    suite::pids,
+    Gate, Log, Misdeed, Scratch, builder, isolated,
+    suite::{pids, why_broken},
     sys,
     tasks::{cube, pid},
     until,
@@ -55,37 +54,11 @@ fn wait_for(log: Log, gate: Gate) {
     gate.pass();
 }
 
-fn builder(workers: usize) -> ExecutorBuilder {
-    Executor::builder().workers(workers)
-}
-
-/// All that `error` tells, with its sources.
-fn whole_text(error: &TaskError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 /// Checks that an executor breaks, and that all it is asked for says `cause`.
+#[track_caller]
 fn is_broken(executor: &Executor, cause: &str) {
-    let pending: Vec<_> = (0..10).map(|x| executor.submit(cube, x)).collect();
-    for future in pending {
-        let error = fails_with(future.result(), TaskErrorKind::PoolBroken);
-        let text = whole_text(&error);
-        assert!(text.contains(cause), "{text}");
-        assert!(error.source().is_some(), "{text}");
-    }
-    let later = executor.submit(cube, 1).result();
-    assert!(whole_text(&fails_with(later, TaskErrorKind::PoolBroken)).contains(cause));
-    let mut map = executor.map(cube, 0..3);
-    fails_with(map.next().unwrap(), TaskErrorKind::PoolBroken);
-    until("no worker is left", || executor.worker_pids().is_empty());
-    executor.shutdown();
-    executor.kill();
+    let text = why_broken(executor);
+    assert!(text.contains(cause), "{text}");
 }
 
 #[test]
@@ -216,12 +189,7 @@ fn idle_deaths_past_the_limit_break_it() {
             sys::kill(idle, libc::SIGKILL).unwrap();
             until("it is noticed", || !executor.worker_pids().contains(&idle));
         }
-        let error = fails_with(executor.submit(cube, 1).result(), TaskErrorKind::PoolBroken);
-        assert!(
-            whole_text(&error).contains("SIGKILL"),
-            "{}",
-            whole_text(&error)
-        );
+        is_broken(&executor, "SIGKILL");
     });
 }
 
@@ -273,8 +241,8 @@ fn the_end_while_it_runs() {
 #[test]
 fn an_unmarked_initializer_is_told() {
     fn unmarked() {}
-    isolated(|| match builder(1).initializer(unmarked, ()).build() {
-        Err(error) => assert!(error.to_string().contains("unmarked"), "{error}"),
-        Ok(executor) => is_broken(&executor, "unmarked"),
+    isolated(|| {
+        let error = builder(1).initializer(unmarked, ()).build().unwrap_err();
+        assert!(error.to_string().contains("unmarked"), "{error}");
     });
 }

@@ -8,16 +8,12 @@ use std::{
 
 use pool_core::{Executor, TaskErrorKind, TaskFuture, task};
 use pool_tests::{
-    Log, Scratch, fails_with, isolated, processes,
+    Log, Scratch, executor, fails_with, isolated, processes,
     suite::{loaded, pids},
     sys,
     tasks::hang,
     until,
 };
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 #[test]
 fn a_short_limit_then_a_kill() {

@@ -1,26 +1,16 @@
 //! Large values: of all plain types, both ways at once, broken off in the middle.
 
-use std::{process, thread, time::Duration};
+use std::thread;
 
-use pool_core::{Executor, TaskErrorKind, task};
+use pool_core::{TaskErrorKind, task};
 use pool_tests::{
-    Isolated, fails_with, isolated, rounds, sys,
+    Isolated, executor, fails_with, isolated, pattern, resident, rounds, sys,
     tasks::{bytes, count, cube, zeros},
-    until,
+    tireless_executor, until,
 };
 
 /// Large enough that it is on its way for a while.
 const LARGE: usize = 64 << 20;
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
-
-/// Bytes that tell if one of them is lost or moved.
-fn pattern(size: usize) -> Vec<u8> {
-    let byte = |index: usize| (index ^ (index >> 8) ^ (index >> 16)).to_le_bytes()[0];
-    (0..size).map(byte).collect()
-}
 
 /// The sizes around which something changes on the way.
 const SIZES: [usize; 16] = [
@@ -237,7 +227,7 @@ fn a_worker_killed_while_an_argument_arrives() {
             let future = executor.submit_ref(count, &value);
             until("it has begun", || future.is_running() || future.is_done());
             if round % 2 == 0 {
-                sys::kill(pid, 9).unwrap();
+                sys::kill(pid, libc::SIGKILL).unwrap();
             } else {
                 future.kill();
             }
@@ -254,27 +244,28 @@ fn a_worker_killed_while_an_argument_arrives() {
     });
 }
 
-#[task]
-fn zeros_and_death(count: usize, delay: Duration) -> Vec<u8> {
-    thread::spawn(move || {
-        thread::sleep(delay);
-        process::abort();
-    });
-    vec![0; count]
-}
-
 #[test]
 fn a_worker_killed_while_a_result_arrives() {
     Isolated::new().large().run(|| {
-        let executor = executor(1);
+        let executor = tireless_executor(1);
         for round in 0..4 * rounds() {
-            let delay = Duration::from_millis(round as u64 * 2);
-            match executor.submit(zeros_and_death, (LARGE, delay)).result() {
+            let [pid] = executor.worker_pids()[..] else {
+                panic!("one worker")
+            };
+            let part = LARGE / 8 * (round % 8);
+            let before = resident();
+            let future = executor.submit(zeros, LARGE);
+            until("a part of it has arrived", || {
+                future.is_done() || resident() > before + part
+            });
+            sys::kill(pid, libc::SIGKILL).unwrap();
+            match future.result() {
                 Ok(zeros) => assert!(zeros == vec![0; LARGE]),
                 Err(error) => assert_eq!(error.kind(), TaskErrorKind::WorkerDied),
             }
+            assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+            until("it is replaced", || executor.worker_pids() != [pid]);
         }
-        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
     });
 }
 

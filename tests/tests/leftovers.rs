@@ -6,24 +6,16 @@ use std::{
     time::Duration,
 };
 
-use pool_core::{Executor, TaskErrorKind, task};
+use pool_core::{TaskErrorKind, task};
 use pool_tests::{
     Log, Misdeed, Scratch, fails_with, isolated, processes, rounds,
     suite::pids,
     sys,
     tasks::{cube, hang, pass},
-    until,
+    tireless_executor as executor, until,
 };
 
 /// An executor that takes any number of deaths.
-fn executor(workers: usize) -> Executor {
-    Executor::builder()
-        .workers(workers)
-        .restart_limit(u32::MAX, Duration::from_secs(1))
-        .build()
-        .unwrap()
-}
-
 #[test]
 fn no_zombie_while_the_executor_lives() {
     isolated(|| {

@@ -1,22 +1,12 @@
 //! Values of every size, both ways at once, and memory that stays within bounds.
 
-use std::{fs::read_to_string, iter};
+use std::iter;
 
-use pool_core::{Executor, TaskFuture};
+use pool_core::TaskFuture;
 use pool_tests::{
-    Isolated, isolated,
+    Isolated, executor, isolated, pattern, resident,
     tasks::{bytes, count, cube, zeros},
 };
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
-
-/// Bytes that tell if one of them is lost or moved.
-fn pattern(size: usize) -> Vec<u8> {
-    let byte = |index: usize| (index ^ (index >> 8) ^ (index >> 16)).to_le_bytes()[0];
-    (0..size).map(byte).collect()
-}
 
 /// The sizes around which something changes on the way.
 const SIZES: [usize; 21] = [
@@ -109,22 +99,6 @@ fn large_and_small_ones_mixed() {
         let mut map = executor.map_ref(bytes, &values).unordered();
         assert!(map.all(|(index, result)| result.unwrap() == values[index]));
     });
-}
-
-/// The resident memory of this process, in bytes.
-fn resident() -> usize {
-    let status = read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .unwrap();
-    let kib: usize = line
-        .split_ascii_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    kib * 1024
 }
 
 #[test]

@@ -7,20 +7,11 @@ use std::{
     time::Duration,
 };
 
-use pool_core::{Executor, TaskErrorKind, task};
+use pool_core::{TaskErrorKind, task};
 use pool_tests::{
-    Fragile, Misdeed, Scratch, Stage, fails_with, isolated,
+    Fragile, Misdeed, Scratch, Stage, cubes, executor, fails_with, isolated,
     tasks::{add, cube, even, fragile, nothing, pass, zeros},
 };
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
-
-/// The cubes of `0..count`.
-fn cubes(count: i64) -> Vec<i64> {
-    (0..count).map(cube).collect()
-}
 
 #[test]
 fn equals_a_serial_map_for_every_window() {

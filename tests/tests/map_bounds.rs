@@ -6,22 +6,13 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use pool_core::{Executor, TaskErrorKind, task};
+use pool_core::{TaskErrorKind, task};
 use pool_tests::{
-    Scratch, fails_with, isolated,
+    Scratch, cubes, executor, fails_with, isolated,
     tasks::{add, cube, even, nothing, record},
     until,
 };
 use serde::{Deserialize, Deserializer, Serialize};
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
-
-/// The cubes of `0..count`.
-fn cubes(count: i64) -> Vec<i64> {
-    (0..count).map(cube).collect()
-}
 
 #[task]
 fn record_and_pass(log: pool_tests::Log, gate: pool_tests::Gate, x: i64) {

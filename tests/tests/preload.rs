@@ -1,7 +1,6 @@
 //! What is loaded once for all workers, and what happens when it cannot be.
 
 use std::{
-    error::Error as _,
     fs::read_to_string,
     process::{self, Command},
     sync::OnceLock,
@@ -9,12 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{
-    ErrorKind, Executor, ExecutorBuilder, StartMethod, TaskError, TaskErrorKind, task,
-};
+use pool_core::{ErrorKind, StartMethod, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, fails_with, isolated, processes, rounds,
-    suite::pids,
+    Gate, Log, Misdeed, Scratch, builder, fails_with, isolated, processes, rounds,
+    suite::{pids, why_broken},
     sys,
     tasks::{cube, misbehave},
     until,
@@ -71,9 +68,10 @@ fn load_behind(log: Log, gate: Gate) {
 fn start_thread(ends: bool) {
     let thread = thread::Builder::new().name("loader".to_owned());
     let wait = move || {
-        let end = Instant::now() + Duration::from_secs(if ends { 0 } else { 3600 });
-        while Instant::now() < end {
-            thread::park_timeout(end - Instant::now());
+        if !ends {
+            loop {
+                thread::park();
+            }
         }
     };
     drop(thread.spawn(wait).expect("a thread"));
@@ -120,37 +118,8 @@ fn panic_in_c() {
 }
 
 #[task]
-fn dawdle(milliseconds: u64) {
-    thread::sleep(Duration::from_millis(milliseconds));
-}
-
-#[task]
 fn take(bytes: Vec<u8>) -> Result<(), String> {
     Err(format!("{} bytes{}", bytes.len(), "!".repeat(bytes.len())))
-}
-
-fn builder(workers: usize) -> ExecutorBuilder {
-    Executor::builder().workers(workers)
-}
-
-/// What an executor says of its break, after checking that it says so of everything.
-#[track_caller]
-fn why_broken(executor: &Executor) -> String {
-    let pending: Vec<_> = (0..5).map(|x| executor.submit(cube, x)).collect();
-    let said = |error: TaskError| error.source().expect("a source").to_string();
-    let mut texts: Vec<String> = pending
-        .into_iter()
-        .map(|future| said(fails_with(future.result(), TaskErrorKind::PoolBroken)))
-        .collect();
-    let mut map = executor.map(cube, 0..3);
-    texts.push(said(fails_with(
-        map.next().unwrap(),
-        TaskErrorKind::PoolBroken,
-    )));
-    let text = texts.pop().unwrap();
-    assert!(texts.iter().all(|other| *other == text), "{texts:?}");
-    executor.shutdown();
-    text
 }
 
 #[test]
@@ -338,12 +307,19 @@ fn one_that_hangs_is_stopped_in_time() {
 #[test]
 fn one_that_takes_long_is_waited_for() {
     isolated(|| {
+        let scratch = Scratch::new();
+        let (log, gate) = (scratch.log("tried"), scratch.gate("gate"));
         let executor = builder(2)
-            .preload(dawdle, 2500)
+            .preload(load_behind, (log.clone(), gate.clone()))
             .preload_timeout(Duration::MAX)
             .build()
             .unwrap();
-        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+        let waiting = executor.submit(cube, 2);
+        // Longer than a fork server may be silent that does not load.
+        assert!(!waiting.wait_timeout(Duration::from_millis(2500)));
+        gate.open();
+        assert_eq!(waiting.result().unwrap(), 8);
+        assert_eq!(log.lines().len(), 1, "once");
     });
 }
 

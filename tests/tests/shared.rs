@@ -13,24 +13,14 @@ use std::{
 };
 
 use pool_core::{Executor, Plain, Shared, TaskErrorKind, as_completed, task};
-use pool_tests::{fails_with, isolated, rounds};
+use pool_tests::{
+    executor, fails_with, isolated, rounds,
+    tasks::{sum, sum_of},
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 fn same<T: ?Sized>(one: &T, other: &T) -> bool {
     ptr::eq(one, other)
-}
-
-#[task]
-fn sum(bytes: Shared<[u8]>) -> u64 {
-    sum_of(&bytes)
-}
-
-fn sum_of(bytes: &[u8]) -> u64 {
-    bytes.iter().map(|&byte| u64::from(byte)).sum()
 }
 
 /// Which worker it is, and where the value lies there.

@@ -10,15 +10,11 @@ use std::{
 
 use pool_core::{Executor, Shared, TaskErrorKind, TaskFuture, task};
 use pool_tests::{
-    Gate, Isolated, Misdeed, Scratch, fails_with, isolated, rounds, sys,
-    tasks::{pid, work},
+    Gate, Isolated, Misdeed, Scratch, executor, fails_with, isolated, rounds, sys,
+    tasks::{hold, pid, sum, sum_of},
     until,
 };
 use serde::{Deserialize, Serialize};
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 /// How often shared memory is mapped in a process.
 fn mappings(process: &str) -> usize {
@@ -51,11 +47,6 @@ fn all_is_freed(executor: &Executor) {
             .chain(["self".into()])
             .all(|process| mappings(&process) + descriptors(&process) == 0)
     });
-}
-
-#[task]
-fn sum(bytes: Shared<[u8]>) -> u64 {
-    bytes.iter().map(|&byte| u64::from(byte)).sum()
 }
 
 #[task]
@@ -142,7 +133,7 @@ fn a_thousand_values_leave_nothing() {
         for number in 0..1000u32 {
             let bytes = number.to_le_bytes();
             let shared = executor.share_slice(&bytes).unwrap();
-            let expected = bytes.iter().map(|&byte| u64::from(byte)).sum();
+            let expected = sum_of(&bytes);
             assert_eq!(executor.submit(sum, shared).result().unwrap(), expected);
         }
         all_is_freed(&executor);
@@ -175,11 +166,15 @@ fn many_values_in_one_call() {
 #[test]
 fn many_values_for_a_worker_that_is_busy() {
     isolated(|| {
+        let scratch = Scratch::new();
         let executor = executor(1);
-        let busy = executor.submit(work, 300);
+        let (log, gate) = (scratch.log("busy"), scratch.gate("gate"));
+        let busy = executor.submit(hold, (log.clone(), gate.clone()));
+        log.reaches(1);
         let calls: Vec<_> = (0..700)
             .map(|_| executor.submit(sum, executor.share_slice(&[1]).unwrap()))
             .collect();
+        gate.open();
         busy.result().unwrap();
         assert!(calls.into_iter().all(|call| call.result().unwrap() == 1));
         all_is_freed(&executor);

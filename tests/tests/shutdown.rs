@@ -4,15 +4,11 @@ use std::{sync::Arc, thread, time::Duration};
 
 use pool_core::{Executor, TaskErrorKind, TaskFuture};
 use pool_tests::{
-    Misdeed, Scratch, fails_with, isolated, processes, rounds,
+    Misdeed, Scratch, executor, fails_with, isolated, processes, rounds,
     suite::loaded,
     tasks::{bytes, cube, even, misbehave, note, pid, zeros},
     until,
 };
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 /// Every way to end an executor that nothing hangs in.
 const ENDS: [fn(&Executor); 5] = [

@@ -6,15 +6,11 @@ use std::{
 
 use pool_core::{AnyError, Executor, TaskErrorKind, task, task_ref};
 use pool_tests::{
-    Isolated, Scratch, fails_with, isolated, processes, rounds,
+    Isolated, Scratch, executor, fails_with, isolated, processes, rounds,
     suite::pids,
     tasks::{add, cube, even, hold, note, nothing, parse, pid, work},
 };
 use pool_tests_dependency as dependency;
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 #[test]
 fn the_value_comes_back() {

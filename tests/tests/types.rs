@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
+use futures_core::FusedStream;
 use pool_core::{
-    AnyError, AsCompleted, Error, ErrorKind, Executor, ExecutorBuilder, Map, StartMethod, Task,
-    TaskError, TaskErrorKind, TaskFuture, TaskHandle, TaskRef, Timeout, Unordered, WaitFor, Waited,
-    as_completed, task_ref, wait,
+    AnyError, AsCompleted, Error, ErrorKind, Executor, ExecutorBuilder, Map, MapStream,
+    StartMethod, Task, TaskError, TaskErrorKind, TaskFuture, TaskHandle, TaskRef, Timeout,
+    Unordered, WaitFor, Waited, as_completed, task_ref, wait,
 };
 use pool_tests::{
     isolated,
@@ -35,6 +36,13 @@ const fn error<T: std::error::Error + Clone + Send + Sync + 'static>() {}
 const fn kind<T: Copy + Eq + Hash + Debug>() {}
 
 const fn fused<T: FusedIterator<Item = Result<R, TaskError>>, R>() {}
+
+/// What holds for maps as streams, which are no iterators, whatever their inputs are.
+const fn stream<T>()
+where
+    T: FusedStream<Item = Result<i64, TaskError>> + Unpin + Send + Debug + 'static,
+{
+}
 
 const fn exact<T: ExactSizeIterator>() {}
 
@@ -58,6 +66,7 @@ const _: () = {
     fused::<Map<i64, Range<i64>>, i64>();
     fused::<Map<i64, RangeFrom<i64>>, i64>();
     exact::<Map<i64, Range<i32>>>();
+    stream::<MapStream<i64, Range<i64>>>();
     assert!(size_of::<TaskError>() == size_of::<usize>());
     assert!(size_of::<Option<TaskError>>() == size_of::<usize>());
 };
@@ -143,6 +152,7 @@ fn map() {
     let _: fn(Mapped, usize) -> Mapped = Map::window;
     let _: fn(&mut Mapped, Duration) -> Within<Outcome<i64>> = Map::next_timeout;
     let _: fn(Mapped) -> Loose = Map::unordered;
+    let _: fn(Mapped) -> MapStream<i64, Range<i64>> = Map::into_stream;
     let _: fn(&mut Loose) -> Option<Indexed> = Iterator::next;
     let _: fn(&mut Loose, Duration) -> Within<Indexed> = Unordered::next_timeout;
 }

@@ -11,13 +11,9 @@ use std::{
     },
 };
 
-use pool_core::{Executor, task};
-use pool_tests::{Isolated, Log, Scratch, isolated, until};
+use pool_core::task;
+use pool_tests::{Isolated, Log, Scratch, executor, isolated, until};
 use serde::{Deserialize, Serialize};
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 /// An argument that tells when it is dropped.
 #[derive(Serialize, Deserialize)]

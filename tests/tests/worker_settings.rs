@@ -15,19 +15,14 @@ use std::{
 
 use pool_core::{ErrorKind, Executor, ExecutorBuilder, StartMethod, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Isolated, Log, Misdeed, Scratch, fails_with, isolated,
+    Gate, Isolated, Log, Misdeed, Scratch, builder, fails_with, isolated,
     suite::pids,
     sys,
-    tasks::{cube, hang, misbehave},
+    tasks::{cube, hang, misbehave, variable},
     until,
 };
 
 const COLOUR: &str = "POOL_TEST_COLOUR";
-
-#[task]
-fn variable(name: String) -> Option<String> {
-    env::var(name).ok()
-}
 
 #[task]
 fn variables() -> Vec<(OsString, OsString)> {
@@ -73,10 +68,6 @@ fn fail_to_sign_off(log: Log, misdeed: Option<Misdeed>) -> Result<(), String> {
     misdeed.map_or(Err("no pen".to_owned()), |misdeed| {
         misdeed.commit().map_err(str::to_owned)
     })
-}
-
-fn builder(workers: usize) -> ExecutorBuilder {
-    Executor::builder().workers(workers)
 }
 
 /// The same check for both ways by which workers get an environment.

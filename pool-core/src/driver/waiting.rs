@@ -3,6 +3,7 @@
 use std::hint;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{Doorbell, events};
@@ -182,6 +183,23 @@ impl Pool {
         if !signal.sleep(deadline) {
             self.forget(id, &signal);
         }
+    }
+
+    /// Takes in what has arrived; whether this call is done. If not, `waker` is woken once it is, and
+    /// none that was given for this call before.
+    pub(crate) fn poll_or_wake(&self, id: CallId, waker: &Waker) -> bool {
+        if self.poll(id) {
+            return true;
+        }
+        // To clone and to drop a waker is to run users' code, which may want the lock.
+        let waiter = Waiter::Future(waker.clone());
+        let mut locked = self.lock();
+        let former = locked.forget(id, |waiter| matches!(waiter, Waiter::Future(_)));
+        let waiting = locked.wait(id, waiter);
+        locked.turn();
+        drop(locked);
+        drop(former);
+        waiting.is_err()
     }
 
     /// Registers a waiter, or tells it at once if the call is done.

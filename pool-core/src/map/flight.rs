@@ -109,14 +109,21 @@ impl Flight {
         self.items.push_back(Some(Item { id, bytes }));
     }
 
-    /// Waits until the first call in flight is done; `false` if `deadline` came first.
-    pub(super) fn await_front(&mut self, deadline: Option<Instant>) -> bool {
+    /// The first call in flight, for somebody who has to wait for it.
+    pub(super) fn front(&mut self) -> Option<(Arc<Pool>, CallId)> {
         let Some(Some(Item { id, .. })) = self.items.front() else {
-            return true;
+            return None;
         };
         self.waited = true;
-        let pool = Arc::clone(&self.pool);
-        let Some(mut locked) = pool.wait(*id, Haste::WithOthers, deadline) else {
+        Some((Arc::clone(&self.pool), *id))
+    }
+
+    /// Waits until the first call in flight is done; `false` if `deadline` came first.
+    pub(super) fn await_front(&mut self, deadline: Option<Instant>) -> bool {
+        let Some((pool, id)) = self.front() else {
+            return true;
+        };
+        let Some(mut locked) = pool.wait(id, Haste::WithOthers, deadline) else {
             return false;
         };
         self.take_front(&mut locked);
@@ -124,7 +131,7 @@ impl Flight {
     }
 
     /// Takes the outcomes at the front that are there.
-    fn take_front(&mut self, locked: &mut Locked<'_>) {
+    pub(super) fn take_front(&mut self, locked: &mut Locked<'_>) {
         while let Some(Some(item)) = self.items.front()
             && let Some(outcome) = locked.redeem(item.id)
         {

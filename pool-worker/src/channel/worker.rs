@@ -1,15 +1,14 @@
 //! The worker's end of a channel.
 
-use std::hint;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::fence;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::patience::Patience;
 use super::ring::Ring;
-use super::segment::{Segment, futex_wait, futex_wake};
+use super::segment::{Segment, futex_wake};
 use super::{
     BELL_FUTEX, FRAME_HEADER, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, body_len, events, frame_size,
     state,
@@ -19,12 +18,8 @@ use crate::protocol::Status;
 use crate::sys::{self, Buffer};
 
 mod streams;
+mod waiting;
 
-/// How many times the worker looks between two looks at the clock while it spins.
-const LOOKS_PER_CLOCK: u32 = 32;
-/// The longest and the shortest time for which the worker looks for calls, in microseconds.
-const MAX_SPIN: u32 = 50;
-const MIN_SPIN: u32 = 1;
 /// After how many calls in a row the worker tells anew how long one takes.
 const CALLS_PER_BATCH: u32 = 64;
 
@@ -96,7 +91,7 @@ impl WorkerEnd {
             taken_seen: 0,
             last_bell: 0,
             batch: Batch::default(),
-            spin: MAX_SPIN,
+            spin: waiting::MAX_SPIN,
             patience: Patience::default(),
         }
     }
@@ -249,83 +244,10 @@ impl WorkerEnd {
         self.segment.header().answers_tail.0.load(Acquire)
     }
 
-    /// Returns once `ready` holds; rings for `events` before sleeping.
-    fn sleep_until(
-        &mut self,
-        events: u32,
-        before_sleep: &mut impl FnMut(),
-        ready: impl Fn(&Self) -> bool,
-    ) {
-        if ready(self) {
-            return;
-        }
-        self.publish_pace();
-        if self.spin(&ready) {
-            return;
-        }
-        let start = Instant::now();
-        self.sleep(events, before_sleep, ready);
-        self.learn(start.elapsed());
-    }
-
-    fn sleep(
-        &mut self,
-        events: u32,
-        before_sleep: &mut impl FnMut(),
-        ready: impl Fn(&Self) -> bool,
-    ) {
-        before_sleep();
-        loop {
-            self.ring(events);
-            let doze = &self.segment.header().doze.0;
-            doze.store(1, Relaxed);
-            fence(SeqCst);
-            if ready(self) {
-                doze.store(0, Relaxed);
-                return;
-            }
-            futex_wait(doze, 1, None);
-            if ready(self) {
-                return;
-            }
-        }
-    }
-
     fn publish_pace(&mut self) {
         if let Some(nanoseconds) = self.batch.end() {
             self.segment.header().pace.0.store(nanoseconds, Relaxed);
         }
-    }
-
-    /// Looks again and again, as long as the application allows.
-    fn spin(&self, ready: &impl Fn(&Self) -> bool) -> bool {
-        let allowed = self.segment.header().bell.0.spin.load(Relaxed);
-        if allowed == 0 {
-            return false;
-        }
-        let limit = Duration::from_micros(allowed.min(self.spin).into());
-        let start = Instant::now();
-        while start.elapsed() < limit {
-            for _ in 0..LOOKS_PER_CLOCK {
-                if ready(self) {
-                    return true;
-                }
-                hint::spin_loop();
-            }
-        }
-        false
-    }
-
-    /// It had to sleep so long: the next time it looks longer before it sleeps, if that would have
-    /// spared it this sleep, and less long if not. Whoever looks in vain may keep the very thread
-    /// from its core that it has just woken.
-    fn learn(&mut self, slept: Duration) {
-        let next = if slept < Duration::from_micros(MAX_SPIN.into()) {
-            self.spin * 2
-        } else {
-            self.spin / 2
-        };
-        self.spin = next.clamp(MIN_SPIN, MAX_SPIN);
     }
 
     /// Rings the bell if the application wants to hear of any of `events` and was not rung already.

@@ -27,25 +27,31 @@ macro_rules! for_each_number {
     )*};
 }
 
-/// The memory of `value`, if it is of a type that crosses so.
+/// The memory of `value`, and what it has to be aligned to, if it is of a type that crosses so.
 #[inline]
-pub(super) fn bytes_of<T: 'static>(value: &T) -> Option<&[u8]> {
+pub(super) fn memory_of<T: 'static>(value: &T) -> Option<(&[u8], usize)> {
     let value: &dyn Any = value;
     if let Some(text) = value.downcast_ref::<String>() {
-        return Some(text.as_bytes());
+        return Some((text.as_bytes(), 1));
     }
     if let Some(text) = value.downcast_ref::<Box<str>>() {
-        return Some(text.as_bytes());
+        return Some((text.as_bytes(), 1));
     }
     for_each_number!(Number => {
         if let Some(numbers) = value.downcast_ref::<Vec<Number>>() {
-            return Some(bytemuck::cast_slice(numbers));
+            return Some((bytemuck::cast_slice(numbers), align_of::<Number>()));
         }
         if let Some(numbers) = value.downcast_ref::<Box<[Number]>>() {
-            return Some(bytemuck::cast_slice(numbers));
+            return Some((bytemuck::cast_slice(numbers), align_of::<Number>()));
         }
     });
     None
+}
+
+/// As [`memory_of`], for values that lie apart.
+#[inline]
+fn large_memory_of<T: 'static>(value: &T) -> Option<(&[u8], usize)> {
+    memory_of(value).filter(|(bytes, _)| bytes.len() >= LARGE)
 }
 
 /// Appends length and bytes.
@@ -58,7 +64,7 @@ pub(super) fn write(bytes: &[u8], out: &mut Vec<u8>) {
 /// Lays a large value apart, without a copy; gives back what is not one.
 #[inline]
 pub(super) fn give<T: 'static>(value: T, out: &mut Encoded) -> Option<T> {
-    if bytes_of(&value).is_none_or(|bytes| bytes.len() < LARGE) {
+    if large_memory_of(&value).is_none() {
         return Some(value);
     }
     let mut value = Some(value);
@@ -81,25 +87,10 @@ pub(super) fn give<T: 'static>(value: T, out: &mut Encoded) -> Option<T> {
 /// Lays a copy of a large value apart; `false` if it is not one.
 #[inline]
 pub(super) fn lend<T: 'static>(value: &T, out: &mut Encoded) -> Result<bool, EncodeError> {
-    if bytes_of(value).is_none_or(|bytes| bytes.len() < LARGE) {
+    let Some((bytes, align)) = large_memory_of(value) else {
         return Ok(false);
-    }
-    let value: &dyn Any = value;
-    let mut copy = None;
-    if let Some(text) = value.downcast_ref::<String>() {
-        copy = Some(Buffer::copy_of(text.as_bytes()));
-    } else if let Some(text) = value.downcast_ref::<Box<str>>() {
-        copy = Some(Buffer::copy_of(text.as_bytes()));
-    }
-    for_each_number!(Number => {
-        if let Some(numbers) = value.downcast_ref::<Vec<Number>>() {
-            copy = Some(Buffer::copy_of(numbers));
-        } else if let Some(numbers) = value.downcast_ref::<Box<[Number]>>() {
-            copy = Some(Buffer::copy_of(numbers));
-        }
-    });
-    let Some(copy) = copy else { return Ok(false) };
-    let copy = copy.map_err(|OutOfMemory| {
+    };
+    let copy = Buffer::copy_of(bytes, align).map_err(|OutOfMemory| {
         EncodeError::new("there is no memory for a copy; give the value away instead of lending it")
     })?;
     apart(copy, out);

@@ -107,16 +107,12 @@ impl Buffer {
         Ok(unsafe { Vec::from_raw_parts(buffer.start.as_ptr().cast(), len, capacity) })
     }
 
-    /// A copy of numbers.
+    /// A copy of `bytes`, aligned to `align`, a power of two.
     ///
     /// # Errors
     ///
     /// If there is no memory for them.
-    pub fn copy_of<T: Pod>(numbers: &[T]) -> Result<Self, OutOfMemory> {
-        Self::copy_of_bytes(bytemuck::cast_slice(numbers), align_of::<T>())
-    }
-
-    fn copy_of_bytes(bytes: &[u8], align: usize) -> Result<Self, OutOfMemory> {
+    pub fn copy_of(bytes: &[u8], align: usize) -> Result<Self, OutOfMemory> {
         let mut copy = Self::with_capacity(bytes.len(), align)?;
         let (filled, _) = copy.spare().split_at_mut(bytes.len());
         filled.write_copy_of_slice(bytes);
@@ -202,7 +198,7 @@ impl Default for Buffer {
 
 impl Clone for Buffer {
     fn clone(&self) -> Self {
-        Self::copy_of_bytes(self.as_slice(), self.align())
+        Self::copy_of(self.as_slice(), self.align())
             .unwrap_or_else(|OutOfMemory| alloc::handle_alloc_error(self.layout))
     }
 }

@@ -12,6 +12,11 @@ fn apart<T: serde::Serialize + 'static>(value: T) -> Encoded {
     encoded
 }
 
+/// The bytes as numbers of another type.
+fn numbers<N: From<u8>>(bytes: &[u8]) -> Vec<N> {
+    bytes.iter().copied().map(N::from).collect()
+}
+
 #[track_caller]
 fn refused<T: serde::de::DeserializeOwned + Debug + 'static>(bytes: &[u8], parts: &mut [Buffer]) {
     let mut source = Source::new(bytes, parts);
@@ -24,36 +29,11 @@ fn values_of_all_plain_types_come_back() {
     for len in [0, 1, 16 * 1024 - 1, 16 * 1024, 16 * 1024 + 1, 1_000_001] {
         let bytes: Vec<u8> = (0..=250).cycle().take(len).collect();
         comes_back(bytes.clone().into_boxed_slice());
-        comes_back(
-            bytes
-                .iter()
-                .map(|&byte| i16::from(byte))
-                .collect::<Vec<_>>(),
-        );
-        comes_back(
-            bytes
-                .iter()
-                .map(|&byte| f32::from(byte))
-                .collect::<Vec<_>>(),
-        );
-        comes_back(
-            bytes
-                .iter()
-                .map(|&byte| f64::from(byte))
-                .collect::<Box<[_]>>(),
-        );
-        comes_back(
-            bytes
-                .iter()
-                .map(|&byte| usize::from(byte))
-                .collect::<Vec<_>>(),
-        );
-        comes_back(
-            bytes
-                .iter()
-                .map(|&byte| u128::from(byte))
-                .collect::<Vec<_>>(),
-        );
+        comes_back(numbers::<i16>(&bytes));
+        comes_back(numbers::<f32>(&bytes));
+        comes_back(numbers::<f64>(&bytes).into_boxed_slice());
+        comes_back(numbers::<usize>(&bytes));
+        comes_back(numbers::<u128>(&bytes));
         let text: String = bytes.iter().map(|&byte| char::from(byte)).collect();
         comes_back(text.clone().into_boxed_str());
         comes_back(text);

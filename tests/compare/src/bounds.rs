@@ -11,7 +11,7 @@ use pool_core::Executor;
 
 use crate::contest::{Contestant, Failure, quantile};
 use crate::floors::Floor;
-use crate::job::{Job, PAUSE, Unit};
+use crate::job::{Job, Origin, PAUSE, Unit};
 use crate::rust::Rust;
 use crate::sys::OneCore;
 
@@ -167,6 +167,11 @@ fn bounds(cores: usize) -> Vec<Bound> {
         bytes,
         seconds: SECONDS,
     };
+    let shared = Job::Shared {
+        bytes: 1 << 24,
+        origin: Origin::Before,
+        seconds: SECONDS,
+    };
     let mut bounds = vec![
         Bound::floor("start to first result", start, Floor::Exec, 5.0),
         Bound::floor(
@@ -183,6 +188,7 @@ fn bounds(cores: usize) -> Vec<Bound> {
         Bound::floor("submit", submit, Floor::Loop, 2500.0),
         Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 10.0),
         Bound::floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 6.0),
+        Bound::floor("16 MiB shared", shared, Floor::Memcpy, 0.6),
     ];
     if cores > 1 {
         bounds.extend([

@@ -2,6 +2,7 @@
 
 use std::hint;
 use std::io;
+use std::mem;
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -21,7 +22,7 @@ pub(crate) enum Floor {
     Spin,
     /// The task called in a loop, in this process.
     Loop,
-    /// The bytes copied twice, into memory that was used before.
+    /// The bytes copied once for each way that they take, into memory that was used before.
     Memcpy,
     /// As much new memory as a trip there and back must have, each page touched.
     Pages,
@@ -82,7 +83,8 @@ impl Contestant for Floor {
             (Self::Loop, Job::Map { tuned: false, .. } | Job::Submit { threads: 1, .. }) => {
                 vec![plain_loop()]
             }
-            (Self::Memcpy, Job::Echo { bytes, seconds }) => copies(*bytes, *seconds),
+            (Self::Memcpy, Job::Echo { bytes, seconds }) => copies(2, *bytes, *seconds),
+            (Self::Memcpy, Job::Shared { bytes, seconds, .. }) => copies(1, *bytes, *seconds),
             (Self::Pages, Job::Echo { bytes, seconds }) if *bytes >= 1 << 20 => {
                 pages(*bytes, *seconds)?
             }
@@ -144,31 +146,21 @@ fn plain_loop() -> f64 {
     work::per_second(COUNT, taken)
 }
 
-/// The times of `work`, for about so many seconds, but at least twice.
-fn repeated<E>(seconds: f64, mut work: impl FnMut() -> Result<(), E>) -> Result<Vec<f64>, E> {
-    let mut times = Vec::new();
-    let begin = Instant::now();
-    while times.len() < 2 || (times.len() < 1000 && begin.elapsed().as_secs_f64() < seconds) {
-        let start = Instant::now();
-        work()?;
-        times.push(start.elapsed().as_secs_f64());
-    }
-    Ok(times)
-}
-
-fn copies(size: usize, seconds: f64) -> Vec<f64> {
+fn copies(count: usize, size: usize, seconds: f64) -> Vec<f64> {
     let mut here = vec![1; size];
     let mut there = vec![2; size];
-    let Ok(times) = repeated(seconds, || {
-        hint::black_box(&mut there).copy_from_slice(hint::black_box(&here));
-        hint::black_box(&mut here).copy_from_slice(hint::black_box(&there));
+    let Ok(times) = work::repeated(seconds, || {
+        for _ in 0..count {
+            hint::black_box(&mut there).copy_from_slice(hint::black_box(&here));
+            mem::swap(&mut here, &mut there);
+        }
         Ok::<_, std::convert::Infallible>(())
     });
     times
 }
 
 fn pages(size: usize, seconds: f64) -> io::Result<Vec<f64>> {
-    repeated(seconds, || {
+    work::repeated(seconds, || {
         for _ in 0..2 {
             Mapping::fresh(size)?.touch();
         }

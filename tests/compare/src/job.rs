@@ -32,6 +32,12 @@ pub(crate) enum Job {
     Mixed { micros: Vec<f64> },
     /// Bytes sent and returned, and what was returned sent again. Yields each trip's seconds.
     Echo { bytes: usize, seconds: f64 },
+    /// Bytes in memory that both sides read, every byte of them. Yields each trip's seconds.
+    Shared {
+        bytes: usize,
+        origin: Origin,
+        seconds: f64,
+    },
     /// From nothing to the first result of two workers. Yields each start's seconds.
     Start { times: usize },
     /// The end of an idle pool of two workers. Yields each end's seconds.
@@ -48,6 +54,18 @@ pub(crate) enum Job {
     PendingCalls { calls: u64 },
 }
 
+/// Where shared bytes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Origin {
+    /// The caller shared them before, and hands them to a task, which hands them back.
+    Before,
+    /// The same, but the caller shares them for this one call.
+    Anew,
+    /// A task shares them, as its result.
+    Task,
+}
+
 impl Job {
     /// What its numbers are.
     pub(crate) fn unit(&self) -> Unit {
@@ -57,6 +75,7 @@ impl Job {
             Self::WorkerMemory | Self::PendingCalls { .. } => Unit::Bytes,
             Self::RoundTrip { .. }
             | Self::Echo { .. }
+            | Self::Shared { .. }
             | Self::Start { .. }
             | Self::Shutdown { .. }
             | Self::Replace { .. } => Unit::Seconds,
@@ -160,6 +179,7 @@ pub(crate) fn entries(extent: Extent) -> Vec<Entry> {
     entries.extend(throughput(extent));
     entries.extend(balance(extent));
     entries.extend(payloads(extent));
+    entries.extend(shared(extent));
     entries
 }
 
@@ -236,9 +256,10 @@ fn balance(extent: Extent) -> Vec<Entry> {
     entries
 }
 
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
 fn payloads(extent: Extent) -> Vec<Entry> {
-    const KIB: usize = 1024;
-    const MIB: usize = 1024 * KIB;
     let sizes = [
         ("1 B", 1),
         ("1 KiB", KIB),
@@ -259,4 +280,23 @@ fn payloads(extent: Extent) -> Vec<Entry> {
             )
         })
         .collect()
+}
+
+fn shared(extent: Extent) -> Vec<Entry> {
+    let (size, bytes) = extent.pick(("64 MiB", 64 * MIB), ("16 MiB", 16 * MIB));
+    let seconds = extent.pick(0.1, 0.01);
+    [
+        ("shared, read by both sides", Origin::Before),
+        ("shared anew, read by both sides", Origin::Anew),
+        ("shared by a task, read here", Origin::Task),
+    ]
+    .map(|(name, origin)| {
+        let job = Job::Shared {
+            bytes,
+            origin,
+            seconds,
+        };
+        Entry::new(format!("{size} {name}"), job)
+    })
+    .into()
 }

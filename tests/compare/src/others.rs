@@ -1,13 +1,15 @@
 //! Other pools of Rust: `procspawn`, of processes, and `rayon`, of threads.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::hint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
 use crate::contest::Failure;
-use crate::rust::Pool;
+use crate::job::Origin;
+use crate::rust::{Pool, Trip};
 use crate::work;
 
 /// Calls of procspawn that may wait at a time. Each takes three descriptors, of which a process
@@ -74,6 +76,10 @@ impl Pool for procspawn::Pool {
         Ok(Some(self.spawn(bytes, |bytes: Vec<u8>| bytes).join()?))
     }
 
+    fn share<'a>(&'a self, _: &'a [u8], _: Origin) -> Result<Option<Trip<'a>>, Failure> {
+        Ok(None)
+    }
+
     fn exit(&self) -> Result<bool, Failure> {
         let exits: fn(()) = |()| std::process::exit(1);
         Ok(self.spawn((), exits).join().is_err())
@@ -135,13 +141,26 @@ impl Pool for rayon::ThreadPool {
                 .into_par_iter()
                 .with_max_len(1)
                 .map(|steps| work::burn(*steps));
-            burnt.for_each(|state| _ = std::hint::black_box(state));
+            burnt.for_each(|state| _ = hint::black_box(state));
         });
         Ok(())
     }
 
     fn echo(&self, _: Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
         Ok(None)
+    }
+
+    fn share<'a>(&'a self, bytes: &'a [u8], origin: Origin) -> Result<Option<Trip<'a>>, Failure> {
+        // All memory is shared: there is nothing to be done for it.
+        if origin != Origin::Before {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(move || {
+            let there = self.install(|| work::sum(hint::black_box(bytes)));
+            let here = work::sum(hint::black_box(bytes));
+            assert_eq!(here, there, "both read the same");
+            Ok(here)
+        })))
     }
 
     fn exit(&self) -> Result<bool, Failure> {

@@ -1,11 +1,13 @@
 //! `pool-core`.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pool_core::{Executor, TaskFuture, task};
+use pool_core::{Executor, Shared, TaskFuture, task};
 
 use crate::contest::Failure;
-use crate::rust::{self, Pool};
+use crate::job::Origin;
+use crate::rust::{self, Pool, Trip};
 use crate::work;
 
 #[task]
@@ -21,6 +23,21 @@ fn burn(steps: u64) -> u64 {
 #[task]
 fn echo(bytes: Vec<u8>) -> Vec<u8> {
     bytes
+}
+
+/// The sum of the bytes, and what was read.
+#[task]
+fn read(bytes: Shared<[u8]>) -> (u64, Shared<[u8]>) {
+    (work::sum(&bytes), bytes)
+}
+
+/// So many bytes, of which the worker has had its own for long.
+#[task]
+fn make(size: usize) -> Shared<[u8]> {
+    static BYTES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+    let mut bytes = BYTES.lock().unwrap_or_else(PoisonError::into_inner);
+    bytes.resize(size, 1);
+    Shared::from_slice(&bytes)
 }
 
 #[task]
@@ -66,6 +83,27 @@ impl Pool for Executor {
 
     fn echo(&self, bytes: Vec<u8>) -> Result<Option<Vec<u8>>, Failure> {
         Ok(Some(Executor::submit(self, echo, bytes).result()?))
+    }
+
+    fn share<'a>(&'a self, bytes: &'a [u8], origin: Origin) -> Result<Option<Trip<'a>>, Failure> {
+        let read_by_both = |shared: Shared<[u8]>| {
+            let (there, back) = Executor::submit(self, read, shared).result()?;
+            let here = work::sum(&back);
+            assert_eq!(here, there, "both read the same");
+            Ok(here)
+        };
+        let trip: Trip<'a> = match origin {
+            Origin::Before => {
+                let shared = self.share_slice(bytes)?;
+                Box::new(move || read_by_both(shared.clone()))
+            }
+            Origin::Anew => Box::new(move || read_by_both(self.share_slice(bytes)?)),
+            Origin::Task => Box::new(move || {
+                let made = Executor::submit(self, make, bytes.len()).result()?;
+                Ok(work::sum(&made))
+            }),
+        };
+        Ok(Some(trip))
     }
 
     fn exit(&self) -> Result<bool, Failure> {

@@ -238,6 +238,10 @@ class Jobs:
         assert len(value) == bytes
         return times
 
+    def shared(self, bytes, origin, seconds):
+        """Reading every byte takes Python so long that nothing of the sharing would be seen."""
+        return None
+
     def start(self, times):
         self.release()
         taken = []

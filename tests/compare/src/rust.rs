@@ -1,12 +1,16 @@
 //! Pools of Rust: what each has to offer, and how it is measured.
 
 use std::hint::black_box;
+use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::contest::{Contestant, Failure};
-use crate::job::Job;
+use crate::job::{Job, Origin};
 use crate::work;
+
+/// Has a worker read bytes, or make them, and reads them here: their [`work::sum`].
+pub(crate) type Trip<'a> = Box<dyn Fn() -> Result<u64, Failure> + 'a>;
 
 /// A pool of processes or threads.
 pub(crate) trait Pool: Sized + Sync {
@@ -24,6 +28,8 @@ pub(crate) trait Pool: Sized + Sync {
     fn burn(&self, steps: &[u64]) -> Result<(), Failure>;
     /// The bytes, from a worker that was sent them; `None` if none are copied.
     fn echo(&self, bytes: Vec<u8>) -> Result<Option<Vec<u8>>, Failure>;
+    /// A trip of bytes in memory that both sides read; `None` if it has no such.
+    fn share<'a>(&'a self, bytes: &'a [u8], origin: Origin) -> Result<Option<Trip<'a>>, Failure>;
     /// Calls a task that ends its worker, and waits until that is known. Whether it has such.
     fn exit(&self) -> Result<bool, Failure>;
     /// Its workers, if they are processes.
@@ -103,6 +109,11 @@ impl<P: Pool> Contestant for Rust<P> {
                 share_of_ideal(pool, &lengths, self.workers).map(Some)
             }
             Job::Echo { bytes, seconds } => echo(pool, *bytes, *seconds),
+            Job::Shared {
+                bytes,
+                origin,
+                seconds,
+            } => shared(pool, *bytes, *origin, *seconds),
             _ => Ok(None),
         }
     }
@@ -172,18 +183,33 @@ fn echo<P: Pool>(pool: &P, size: usize, seconds: f64) -> Result<Option<Vec<f64>>
     let Some(mut bytes) = pool.echo(vec![1; size])? else {
         return Ok(None);
     };
-    let mut trips = Vec::new();
-    let begin = Instant::now();
-    while trips.len() < 2 || (trips.len() < 1000 && begin.elapsed().as_secs_f64() < seconds) {
-        let start = Instant::now();
-        let Some(returned) = pool.echo(bytes)? else {
-            return Ok(None);
-        };
-        trips.push(start.elapsed().as_secs_f64());
-        bytes = returned;
-    }
+    let trips = work::repeated(seconds, || {
+        let returned = pool.echo(mem::take(&mut bytes))?;
+        bytes = returned.ok_or("it returned nothing")?;
+        Ok::<_, Failure>(())
+    })?;
     assert_eq!(bytes.len(), size);
     Ok(Some(trips))
+}
+
+fn shared<P: Pool>(
+    pool: &P,
+    size: usize,
+    origin: Origin,
+    seconds: f64,
+) -> Result<Option<Vec<f64>>, Failure> {
+    let bytes = vec![1; size];
+    let expected = work::sum(&bytes);
+    let Some(trip) = pool.share(&bytes, origin)? else {
+        return Ok(None);
+    };
+    let checked = || match trip()? {
+        sum if sum == expected => Ok(()),
+        sum => Err(format!("the bytes' sum is {sum}, not {expected}").into()),
+    };
+    // The first trip finds memory that nobody has mapped yet.
+    checked()?;
+    work::repeated(seconds, checked).map(Some)
 }
 
 fn start<P: Pool>() -> Result<Option<Duration>, Failure> {

@@ -47,6 +47,30 @@ pub(crate) fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
+/// The times of `work`, for about so many seconds, but at least twice.
+pub(crate) fn repeated<E>(
+    seconds: f64,
+    mut work: impl FnMut() -> Result<(), E>,
+) -> Result<Vec<f64>, E> {
+    let mut times = Vec::new();
+    let begin = Instant::now();
+    while times.len() < 2 || (times.len() < 1000 && begin.elapsed().as_secs_f64() < seconds) {
+        let start = Instant::now();
+        work()?;
+        times.push(start.elapsed().as_secs_f64());
+    }
+    Ok(times)
+}
+
+/// Reads all of `bytes`, as fast as memory gives them: their sum, eight of them for a number.
+pub(crate) fn sum(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks();
+    let words = words.iter().copied().map(u64::from_le_bytes);
+    words
+        .chain(rest.iter().copied().map(u64::from))
+        .fold(0, u64::wrapping_add)
+}
+
 /// The time of the same work on bare threads, the longest tasks first, each to the thread that has
 /// least: nobody who does not know the lengths beforehand can do better, and few can who do.
 pub(crate) fn ideal(lengths: &[u64], workers: usize) -> Duration {

@@ -1,7 +1,5 @@
 //! Large calls and answers, at the worker's end.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use super::super::stream::{Partial, Sent, table};
 use super::super::{Violation, events, frame_size};
 use super::{Buffer, Encoded, Patience, Status, WorkerEnd};
@@ -58,21 +56,14 @@ impl WorkerEnd {
         before_sleep: &mut impl FnMut(),
         ready: impl Fn(&Self) -> bool,
     ) {
-        if ready(self) {
-            return;
-        }
-        if self.may_spin() && self.patience.is_worth_while() {
-            let found = Patience::look(|| ready(self));
-            self.patience.learn(found);
-            if found {
-                return;
+        self.look_then_sleep(events, before_sleep, ready, |end, ready| {
+            if end.allowed_spin() == 0 || !end.patience.is_worth_while() {
+                return false;
             }
-        }
-        self.sleep(events, before_sleep, ready);
-    }
-
-    fn may_spin(&self) -> bool {
-        self.segment.header().bell.0.spin.load(Relaxed) > 0
+            let found = Patience::look(|| ready(end));
+            end.patience.learn(found);
+            found
+        });
     }
 }
 

@@ -1,4 +1,3 @@
-#![allow(unused)]
 use pool_core::{Task, TaskRef, task_ref};
 
 fn submit<F: Task<S>, S>(task: F, _args: F::Args) {

@@ -1,4 +1,3 @@
-#![allow(unused)]
 use pool_core::task;
 
 #[task]

@@ -1,4 +1,4 @@
-#![allow(unused)]
+#![expect(unused, reason = "what is refused is never run")]
 use pool_core::{Task, task_ref};
 
 fn submit<F: Task<S>, S>(_task: F, _args: F::Args) {}

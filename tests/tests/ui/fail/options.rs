@@ -1,4 +1,3 @@
-#![allow(unused)]
 use pool_core::task;
 
 #[task(name = "")]
@@ -29,6 +28,6 @@ fn text_for_path() {}
 fn bare() {}
 
 #[task(bogus, name = "")]
-async fn with_a_bad_function(x: &str) {}
+async fn with_a_bad_function(_x: &str) {}
 
 fn main() {}

@@ -1,4 +1,3 @@
-#![allow(unused)]
 #[derive(Clone, Copy)]
 struct Own;
 

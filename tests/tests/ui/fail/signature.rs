@@ -1,4 +1,4 @@
-#![allow(unused)]
+#![expect(unused, reason = "what is refused is never run")]
 use pool_core::task;
 
 struct Method;

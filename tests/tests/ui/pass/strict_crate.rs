@@ -16,7 +16,7 @@ mod pool_core {}
 
 /// Shadows of types.
 mod shadows {
-    #![allow(dead_code)]
+    #![expect(dead_code)]
     pub(super) struct Result;
     pub(super) struct Option;
     pub(super) struct Vec;
@@ -33,17 +33,17 @@ mod shadows {
     pub(super) trait Into {}
     pub(super) trait From {}
 }
-#[allow(unused_imports)]
+#[expect(unused_imports)]
 use shadows::*;
 
 /// A constant of a name that generated code might bind.
-#[allow(non_upper_case_globals)]
+#[expect(non_upper_case_globals)]
 pub const encoded: i32 = 0;
 /// A constant of a name that generated code might bind.
-#[allow(non_upper_case_globals)]
+#[expect(non_upper_case_globals)]
 pub const output: i32 = 0;
 /// A constant of a name that generated code might bind.
-#[allow(non_upper_case_globals)]
+#[expect(non_upper_case_globals)]
 pub const args: i32 = 0;
 
 #[::pool_core::task]

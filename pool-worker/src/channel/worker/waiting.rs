@@ -1,0 +1,101 @@
+//! How the worker waits: it looks for a while, and then sleeps until the application wakes it.
+
+use std::hint;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::fence;
+use std::time::{Duration, Instant};
+
+use super::WorkerEnd;
+use crate::channel::segment::futex_wait;
+
+/// How many times the worker looks between two looks at the clock while it spins.
+const LOOKS_PER_CLOCK: u32 = 32;
+/// The longest and the shortest time for which the worker looks for calls, in microseconds.
+pub(super) const MAX_SPIN: u32 = 50;
+const MIN_SPIN: u32 = 1;
+
+impl WorkerEnd {
+    /// Returns once `ready` holds, between calls; rings for `events` before sleeping.
+    pub(super) fn sleep_until(
+        &mut self,
+        events: u32,
+        before_sleep: &mut impl FnMut(),
+        ready: impl Fn(&Self) -> bool,
+    ) {
+        let mut asleep_since = None;
+        self.look_then_sleep(events, before_sleep, ready, |end, ready| {
+            end.publish_pace();
+            let found = end.spin(ready);
+            asleep_since = (!found).then(Instant::now);
+            found
+        });
+        if let Some(since) = asleep_since {
+            self.learn(since.elapsed());
+        }
+    }
+
+    /// Returns once `ready` holds: where it does not yet, and `look` sees no end of that either,
+    /// rings for `events` and sleeps.
+    pub(super) fn look_then_sleep<R: Fn(&Self) -> bool>(
+        &mut self,
+        events: u32,
+        before_sleep: &mut impl FnMut(),
+        ready: R,
+        look: impl FnOnce(&mut Self, &R) -> bool,
+    ) {
+        if ready(self) || look(self, &ready) {
+            return;
+        }
+        before_sleep();
+        loop {
+            self.ring(events);
+            let doze = &self.segment.header().doze.0;
+            doze.store(1, Relaxed);
+            fence(SeqCst);
+            if ready(self) {
+                doze.store(0, Relaxed);
+                return;
+            }
+            futex_wait(doze, 1, None);
+            if ready(self) {
+                return;
+            }
+        }
+    }
+
+    /// For how many microseconds the application lets this worker look before it sleeps.
+    pub(super) fn allowed_spin(&self) -> u32 {
+        self.segment.header().bell.0.spin.load(Relaxed)
+    }
+
+    /// Looks again and again, as long as the application allows.
+    fn spin(&self, ready: &impl Fn(&Self) -> bool) -> bool {
+        let allowed = self.allowed_spin();
+        if allowed == 0 {
+            return false;
+        }
+        let limit = Duration::from_micros(allowed.min(self.spin).into());
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            for _ in 0..LOOKS_PER_CLOCK {
+                if ready(self) {
+                    return true;
+                }
+                hint::spin_loop();
+            }
+        }
+        false
+    }
+
+    /// It had to sleep so long: the next time it looks longer before it sleeps, if that would have
+    /// spared it this sleep, and less long if not. Whoever looks in vain may keep the very thread
+    /// from its core that it has just woken.
+    fn learn(&mut self, slept: Duration) {
+        let next = if slept < Duration::from_micros(MAX_SPIN.into()) {
+            self.spin * 2
+        } else {
+            self.spin / 2
+        };
+        self.spin = next.clamp(MIN_SPIN, MAX_SPIN);
+    }
+}

@@ -1,0 +1,34 @@
+//! What most tests begin with.
+
+use std::time::Duration;
+
+use pool_core::{Executor, ExecutorBuilder};
+
+use crate::tasks;
+
+/// The settings of an executor of so many workers.
+pub fn builder(workers: usize) -> ExecutorBuilder {
+    Executor::builder().workers(workers)
+}
+
+/// An executor of so many workers.
+pub fn executor(workers: usize) -> Executor {
+    builder(workers).build().unwrap()
+}
+
+/// An executor whose workers may die outside of tasks as often as they like.
+pub fn tireless_executor(workers: usize) -> Executor {
+    let builder = builder(workers).restart_limit(u32::MAX, Duration::from_secs(1));
+    builder.build().unwrap()
+}
+
+/// Bytes that tell if one of them is lost or moved.
+pub fn pattern(size: usize) -> Vec<u8> {
+    let byte = |index: usize| (index ^ (index >> 8) ^ (index >> 16)).to_le_bytes()[0];
+    (0..size).map(byte).collect()
+}
+
+/// The cubes of `0..count`.
+pub fn cubes(count: i64) -> Vec<i64> {
+    (0..count).map(tasks::cube).collect()
+}
