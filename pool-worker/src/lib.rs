@@ -33,6 +33,7 @@ pub use any_error::AnyError;
 pub use shared::{Plain, Shareable, Shared};
 pub use task::{Task, TaskRef, task_ref};
 pub use task_entry::{CallError, TaskEntry};
+pub use worker::{Current, current};
 
 /// What the output of `#[task]` names. No part of the public interface.
 #[doc(hidden)]

@@ -5,6 +5,7 @@
 //! close-on-exec from birth.
 
 mod buffer;
+mod clock;
 mod fd;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -22,6 +23,7 @@ mod tests;
 mod thread;
 
 pub use buffer::{Buffer, OutOfMemory};
+pub use clock::monotonic;
 pub use fd::{
     Readiness, Waited, above_stdio, inherited, keep_on_exec, memfd, null_stdin, poll, seal,
     write_sealed,
@@ -35,7 +37,7 @@ pub use memory::keep_freed_memory;
 pub use proc::{anonymous_memory, children, thread_names};
 pub use process::{
     Fork, Image, Reaped, die_with_parent, exit, exit_status, fork, kill, kill_child,
-    leave_core_dumps, name_process, new_session, pidfd_of, reap, reap_any, subreaper,
+    leave_core_dumps, name_process, new_session, pidfd_of, reap, reap_any, subreaper, terminate,
 };
 pub use sealed::{Sealed, SealedText};
 pub use share::{MAX_PROCESSORS, be_nicer, run_on};

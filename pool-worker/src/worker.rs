@@ -6,6 +6,7 @@
 //! and if a task ends it all the same, the process aborts instead of lingering with nobody to serve
 //! calls.
 
+mod current;
 mod panics;
 mod service;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use crate::channel::{Segment, WorkerEnd};
 use crate::fork_server::UNABLE;
 use crate::shared::{self, Table};
 use crate::sys;
+pub use current::{Current, current};
 use service::Service;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::fence;
 use std::time::Duration;
 
+mod notices;
 mod receive;
 mod streams;
 
@@ -65,7 +66,7 @@ pub struct Violation(pub &'static str);
 
 /// The application's end of a channel: sends calls, receives answers.
 pub struct ApplicationEnd {
-    segment: Arc<Segment>,
+    pub(super) segment: Arc<Segment>,
     calls: Ring,
     head: u64,
     /// What the worker was told of `head`.

@@ -32,6 +32,7 @@
 //! frame below `tail` has begun, and one at or above it is still there to be looked at. The worker
 //! commits a call's answer before it claims the next call: at any death at most one call has begun
 //! and is unanswered. Revoking all queued calls of a worker freezes it: it can begin nothing more.
+//! The module `notice` says what may go before a call, and what a claim of such a one tells.
 //!
 //! # Sleeping and bells
 //!
@@ -51,6 +52,7 @@
 
 mod application;
 mod doorbell;
+mod notice;
 mod patience;
 mod payload;
 mod ring;
@@ -60,6 +62,7 @@ mod worker;
 
 pub use application::{Answer, ApplicationEnd, LastWords, Offer, Ticket, Violation};
 pub use doorbell::Doorbell;
+pub use notice::{Claim, Notice};
 pub use patience::Patience;
 pub use payload::{Payload, take_large};
 pub use segment::Segment;
@@ -102,6 +105,8 @@ mod state {
     pub(super) const REVOKED: u32 = 3;
     /// The frame continues the streamed call before it.
     pub(super) const CONTINUED: u32 = 4;
+    /// The frame is a notice of the call behind it.
+    pub(super) const NOTICE: u32 = 5;
 }
 
 /// Bytes that a frame with a body of `len` bytes takes in a ring.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use super::RING_SIZE;
+use super::notice::{Instructions, Stamp};
 use super::ring::Ring;
 use crate::sys;
 
@@ -53,6 +54,10 @@ pub(super) struct Header {
     pub(super) pace: Line<AtomicU64>,
     /// Written by the worker: its process, 0 before it has begun.
     pub(super) pid: Line<AtomicU32>,
+    /// Written by the worker.
+    pub(super) stamp: Line<Stamp>,
+    /// Written by the application.
+    pub(super) instructions: Line<Instructions>,
 }
 
 const _: () = assert!(size_of::<Header>() <= LAST_WORDS);

@@ -2,11 +2,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 use crate::codec::Encoded;
 use crate::protocol::Status;
-use crate::sys::Buffer;
+use crate::sys::{self, Buffer};
 
 fn pair() -> (ApplicationEnd, WorkerEnd, UnixDatagram) {
     let (segment, memfd) = Segment::create().unwrap();
@@ -158,8 +159,75 @@ fn a_revoked_streamed_call_is_skipped_whole() {
     assert!(end.revoke(ticket));
     offer(&mut end, 1, &[9]).unwrap();
     let (call, arguments) = next_call(&mut worker);
-    assert_eq!(call, Call { task: 7, seq: 1 });
+    assert_eq!((call.task, call.seq), (7, 1));
     assert_eq!(arguments.bytes, [9]);
+}
+
+#[test]
+fn a_notice_goes_with_its_call_and_with_no_other() {
+    let (mut end, mut worker, _socket) = pair();
+    let notice = Notice {
+        limit: Some(Duration::from_millis(70)),
+        attempt: 3,
+    };
+    let arguments = payload(&[1]);
+    let place = |end: &mut ApplicationEnd, seq| {
+        let Offer::Placed(ticket) = end.offer_with(notice, 7, seq, &arguments) else {
+            panic!("no room")
+        };
+        ticket
+    };
+    let before = sys::monotonic();
+    let revoked = place(&mut end, 0);
+    assert!(end.revoke(revoked));
+    let plain = offer(&mut end, 1, &[2]).unwrap();
+    let told = place(&mut end, 2);
+    end.wake();
+    let (call, _) = next_call(&mut worker);
+    assert_eq!((call.seq, call.claim.attempt), (1, 1));
+    assert_eq!(call.claim.deadline, None);
+    let (call, arguments) = next_call(&mut worker);
+    assert_eq!((call.task, call.seq, call.claim.attempt), (7, 2, 3));
+    assert_eq!(arguments.bytes, [1]);
+    assert_eq!(end.stamp(revoked), None);
+    assert_eq!(end.stamp(plain), None);
+    let begun = end.stamp(told).unwrap();
+    assert!((before..=sys::monotonic()).contains(&begun));
+    assert_eq!(call.claim.deadline, Some(begun + notice.limit.unwrap()));
+}
+
+#[test]
+fn a_notice_takes_no_room_that_its_call_needs() {
+    let (mut end, mut worker, _socket) = pair();
+    let notice = Notice {
+        limit: None,
+        attempt: 2,
+    };
+    let large = payload(&[5; MAX_BODY]);
+    let mut seq = 0;
+    while let Offer::Placed(_) = end.offer_with(notice, 7, seq, &large) {
+        seq += 1;
+    }
+    assert!(offer(&mut end, seq, &[6]).is_some());
+    for _ in 0..seq {
+        assert_eq!(next_call(&mut worker).0.claim.attempt, 2);
+    }
+    assert_eq!(next_call(&mut worker).0.claim.attempt, 1);
+}
+
+#[test]
+fn one_call_is_asked_to_end_and_no_other() {
+    let (mut end, mut worker, _socket) = pair();
+    let first = offer(&mut end, 0, &[]).unwrap();
+    offer(&mut end, 0, &[]).unwrap();
+    let calls = [next_call(&mut worker).0, next_call(&mut worker).0];
+    let asked = |end: &ApplicationEnd| calls.map(|call| end.segment.is_asked_to_end(call.claim));
+    assert_eq!(asked(&end), [false, false]);
+    end.ask_to_end(first);
+    assert_eq!(asked(&end), [true, false]);
+    assert_eq!(end.segment.place(), None);
+    end.set_place(0);
+    assert_eq!(end.segment.place(), Some(0));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::fence;
 use std::time::Instant;
 
+use super::notice::{Claim, Notice};
 use super::patience::Patience;
 use super::ring::Ring;
 use super::segment::{Segment, futex_wake};
@@ -31,6 +32,8 @@ pub struct Call {
     pub task: u32,
     /// The call's number, to answer it with.
     pub seq: u32,
+    /// What else is known of it.
+    pub claim: Claim,
 }
 
 /// The worker's end of a channel: claims calls, commits answers.
@@ -45,6 +48,8 @@ pub struct WorkerEnd {
     head: u64,
     /// What the application had taken, when that was looked at.
     taken_seen: u64,
+    /// What the last frame said of the next one.
+    notice: Option<Notice>,
     last_bell: u32,
     batch: Batch,
     /// For how many microseconds it looks for calls before it sleeps, as far as that is allowed.
@@ -89,6 +94,7 @@ impl WorkerEnd {
             calls_seen: 0,
             head: 0,
             taken_seen: 0,
+            notice: None,
             last_bell: 0,
             batch: Batch::default(),
             spin: waiting::MAX_SPIN,
@@ -111,16 +117,15 @@ impl WorkerEnd {
             let at = self.tail;
             self.calls.prefetch(at);
             let first_word = self.calls.word(at, 0);
-            let claimed = first_word
-                .compare_exchange(state::QUEUED, state::CLAIMED, AcqRel, Acquire)
-                .is_ok();
-            let call = Call {
-                task: self.calls.word(at, 2).load(Relaxed),
-                seq: self.calls.word(at, 3).load(Relaxed),
-            };
+            let state = first_word.compare_exchange(state::QUEUED, state::CLAIMED, AcqRel, Acquire);
+            let claimed = state.is_ok();
+            let task = self.calls.word(at, 2).load(Relaxed);
+            let seq = self.calls.word(at, 3).load(Relaxed);
             let total = self.calls.total(at).load(Relaxed);
-            let len = self.take_body(&mut arguments.bytes, claimed);
+            let notice = self.notice.take();
             if claimed {
+                let claim = Claim::new(&self.segment, at, notice);
+                let len = self.take_body(&mut arguments.bytes);
                 if total != len as u64 {
                     self.take_stream(arguments, total, std::mem::take(spare), &mut before_sleep);
                 }
@@ -128,26 +133,27 @@ impl WorkerEnd {
                     self.publish_pace();
                 }
                 self.batch.begin_call();
-                return call;
+                return Call { task, seq, claim };
+            }
+            self.let_go(self.body_len(at));
+            if state == Err(state::NOTICE) {
+                self.notice = Some(Notice::from_raw(total, task));
             }
         }
     }
 
-    /// Lets go of the frame at `tail`, after copying its body out if it is `wanted`; how many bytes
-    /// the body has.
+    /// Lets go of the frame at `tail`, after copying its body out; how many bytes that has.
     #[inline]
-    fn take_body(&mut self, arguments: &mut Vec<u8>, wanted: bool) -> usize {
+    fn take_body(&mut self, arguments: &mut Vec<u8>) -> usize {
         let at = self.tail;
         let len = self.body_len(at);
-        if wanted {
-            arguments.clear();
-            if let Some(bytes) = self.calls.short_body(at, len) {
-                arguments.extend_from_slice(&bytes);
-                arguments.truncate(len);
-            } else {
-                arguments.resize(len, 0);
-                self.calls.read(at + FRAME_HEADER as u64, arguments);
-            }
+        arguments.clear();
+        if let Some(bytes) = self.calls.short_body(at, len) {
+            arguments.extend_from_slice(&bytes);
+            arguments.truncate(len);
+        } else {
+            arguments.resize(len, 0);
+            self.calls.read(at + FRAME_HEADER as u64, arguments);
         }
         self.let_go(len);
         len

@@ -63,7 +63,16 @@ pub fn pidfd_of(pid: u32) -> io::Result<OwnedFd> {
 
 /// Sends SIGKILL to the process behind `pidfd`; that it is gone already is no error.
 pub fn kill(pidfd: BorrowedFd<'_>) -> io::Result<()> {
-    let (fd, signal, info) = (pidfd.as_raw_fd(), libc::SIGKILL, ptr::null::<()>());
+    signal(pidfd, libc::SIGKILL)
+}
+
+/// Sends SIGTERM to the process behind `pidfd`; that it is gone already is no error.
+pub fn terminate(pidfd: BorrowedFd<'_>) -> io::Result<()> {
+    signal(pidfd, libc::SIGTERM)
+}
+
+fn signal(pidfd: BorrowedFd<'_>, signal: c_int) -> io::Result<()> {
+    let (fd, info) = (pidfd.as_raw_fd(), ptr::null::<()>());
     // SAFETY: a null `info` has the kernel fill it in as for `kill(2)`.
     let sent = check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) });
     match sent {

@@ -1,6 +1,7 @@
 //! The loop of a worker: calls in, answers out.
 
 use super::Resolved;
+use super::current::Running;
 use super::panics::{self, MAX_TEXT, Witness};
 use crate::channel::{self, Call, Segment, WorkerEnd};
 use crate::codec::Encoded;
@@ -21,6 +22,7 @@ pub(super) struct Service {
     end: WorkerEnd,
     tasks: Vec<Resolved>,
     witness: &'static Witness,
+    running: &'static Running,
     arguments: Encoded,
     output: Encoded,
     /// Memory of the last output, if it was large, for large arguments to come.
@@ -33,6 +35,7 @@ impl Service {
         Self {
             end,
             tasks,
+            running: Running::on_this_thread(Arc::clone(&segment)),
             witness: Witness::of_this_thread(segment),
             arguments: Encoded::default(),
             output: Encoded::default(),
@@ -71,7 +74,7 @@ impl Service {
         match self.tasks.get(call.task as usize) {
             Some(&Resolved {
                 entry: Some(entry), ..
-            }) => self.run_task(entry, call.seq),
+            }) => self.run_task(entry, call),
             Some(task) => {
                 let reason = registry().unknown_text(&task.name);
                 self.fail(Status::UnknownTask, reason)
@@ -83,9 +86,14 @@ impl Service {
         }
     }
 
-    fn run_task(&mut self, entry: &TaskEntry, seq: u32) -> Status {
+    fn run_task(&mut self, entry: &'static TaskEntry, call: Call) -> Status {
         let (arguments, output) = (self.arguments.source(), &mut self.output);
-        match self.witness.watch(seq, || entry.call(arguments, output)) {
+        self.running.begin(entry, call.claim);
+        let result = self
+            .witness
+            .watch(call.seq, || entry.call(arguments, output));
+        self.running.end();
+        match result {
             Ok(Ok(())) => Status::Returned,
             Ok(Err(CallError::Decode(error))) => {
                 self.fail(Status::ArgumentsUndecodable, error.to_string())
