@@ -3,6 +3,7 @@
 mod hooks;
 mod recycling;
 mod surroundings;
+mod terms;
 
 use std::env;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::fork_server::ForkServer;
 use crate::hook::Hooks;
 use crate::supervisor::{Plan, RestartLimit, Supervisor};
 use crate::sys;
+use crate::terms::Terms;
 
 /// The most workers that an executor may have.
 const MAX_WORKERS: usize = 4096;
@@ -46,6 +48,8 @@ pub struct ExecutorBuilder {
     restart_limit: Option<RestartLimit>,
     max_tasks: Option<u64>,
     max_age: Option<Duration>,
+    terms: Terms,
+    grace: Option<Duration>,
     environment: Changes,
     surroundings: Surroundings,
 }
@@ -117,7 +121,7 @@ impl ExecutorBuilder {
         // A fork server that takes this one's place hours later works in the same directory.
         let directory = &mut plan.setup.surroundings.directory;
         *directory = directory.take().or(here.ok().map(Into::into));
-        let pool = Pool::new(workers)
+        let pool = Pool::new(workers, self.grace)
             .map_err(|error| Error::io("make the event of an executor", error))?;
         let pool = Arc::new(pool);
         let supervisor = Supervisor::new(Arc::clone(&pool), server, plan)
@@ -126,7 +130,7 @@ impl ExecutorBuilder {
             .name("pool-supervisor".into())
             .spawn(move || supervisor.run())
             .map_err(|error| Error::io("start the thread of an executor", error))?;
-        Ok(Executor::start(pool, thread))
+        Ok(Executor::start(pool, self.terms, thread))
     }
 
     /// How many cores there are for the workers.

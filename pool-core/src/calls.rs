@@ -15,8 +15,10 @@ use smallvec::SmallVec;
 
 use crate::call::Parcel;
 use crate::task_error::TaskError;
+use crate::terms::{Alarms, Course};
 use crate::waiter::Waiter;
 
+mod courses;
 mod slot;
 
 use slot::Stage;
@@ -33,6 +35,8 @@ pub(crate) struct Calls {
     used: usize,
     /// Those who wait for calls that are not done.
     waiters: HashMap<CallId, SmallVec<[Waiter; 1]>>,
+    courses: HashMap<CallId, Course>,
+    pub(crate) alarms: Alarms,
     /// How many calls that are not done refer to shared values.
     sharing: usize,
     /// What calls held that are done: to be dropped without the lock, as memory that is freed with
@@ -217,6 +221,7 @@ impl Calls {
             payload,
             attachments,
         }));
+        self.take_course(id);
         Some(self.finished(id, told))
     }
 
@@ -224,11 +229,14 @@ impl Calls {
     pub(crate) fn finish_failed(
         &mut self,
         id: CallId,
-        error: TaskError,
+        mut error: TaskError,
         told: &mut Vec<Waiter>,
     ) -> Option<usize> {
         let attachments = self.take_attachments(id);
         self.spend(attachments);
+        if let Some(course) = self.take_course(id) {
+            error = error.tried_before(course.deaths);
+        }
         let call = self.get_mut(id);
         if call.is_done() {
             return None;

@@ -30,7 +30,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::calls::CallId;
 use crate::gate::Gate;
@@ -145,11 +145,8 @@ impl Locked<'_> {
 
     /// Wakes the supervising thread if there is anything left for it to do.
     fn leave_rest(&mut self, more: bool) {
-        if more
-            || self.is_over()
-            || self.has_left_off()
-            || (self.is_unbalanced() && !self.state().balancing)
-        {
+        let soon = self.has_early_alarm() || (self.is_unbalanced() && !self.state().balancing);
+        if more || soon || self.is_over() || self.has_left_off() {
             self.poke();
         }
     }
@@ -162,7 +159,9 @@ impl Locked<'_> {
     pub(crate) fn look(&mut self) -> bool {
         self.state_mut().poked = false;
         sys::clear_event(&self.pool.poke);
+        self.expire(sys::monotonic());
         let more = self.take_turns();
+        self.arm_alarm();
         self.state_mut().balancing = self.is_unbalanced();
         more
     }
@@ -212,18 +211,18 @@ impl Locked<'_> {
 }
 
 impl Pool {
-    /// A pool of so many workers.
+    /// A pool of so many workers, which have so long to end when their calls are out of time.
     ///
     /// # Errors
     ///
     /// If the descriptor that wakes the supervising thread cannot be had.
-    pub(crate) fn new(workers: usize) -> std::io::Result<Self> {
+    pub(crate) fn new(workers: usize, grace: Option<Duration>) -> std::io::Result<Self> {
         // A thread that looks instead of sleeping wants a core of its own, and so does the worker
         // that it waits for: on one core everybody sleeps.
         let spinners = thread::available_parallelism().map_or(1, usize::from) - 1;
         Ok(Self {
             state: Mutex::new(State {
-                scheduler: Scheduler::new(workers, spinners),
+                scheduler: Scheduler::new(workers, spinners).with_grace(grace),
                 poked: false,
                 balancing: false,
                 ended: false,

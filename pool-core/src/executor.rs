@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use pool_worker::codec::Encoded;
 use pool_worker::{Plain, Shared, Task};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::{self, Prepared, encode, name_of, prepare};
-use crate::driver::{CallRef, Pool};
-use crate::future::{TaskFuture, TaskHandle};
-use crate::map::{Map, Source};
+use crate::call;
+use crate::driver::Pool;
+use crate::future::TaskFuture;
+use crate::map::Map;
+use crate::options::CallOptions;
 use crate::task_error::{Side, TaskError};
+use crate::terms::Terms;
 
 /// How long [`Executor::worker_pids`] waits for workers that are being started.
 const START_WITHIN: Duration = Duration::from_secs(2);
@@ -42,15 +43,25 @@ const START_WITHIN: Duration = Duration::from_secs(2);
 /// ```
 pub struct Executor {
     pool: Arc<Pool>,
+    /// What holds for calls that do not say otherwise.
+    terms: Terms,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Executor {
-    pub(crate) fn start(pool: Arc<Pool>, supervisor: JoinHandle<()>) -> Self {
+    pub(crate) fn start(pool: Arc<Pool>, terms: Terms, supervisor: JoinHandle<()>) -> Self {
         Self {
             pool,
+            terms,
             supervisor: Mutex::new(Some(supervisor)),
         }
+    }
+
+    /// Calls that are not as the executor was built for: with another limit to their time, say. See
+    /// [`CallOptions`].
+    #[inline]
+    pub fn options(&self) -> CallOptions<'_> {
+        CallOptions::new(&self.pool, self.terms)
     }
 
     /// Calls `task` with `args` on a worker. Never blocks; whatever fails is the future's error.
@@ -59,8 +70,7 @@ impl Executor {
     /// more. Large texts and vectors of plain numbers are sent from the memory that they are in, and
     /// a result of about their size arrives in it. See [`TaskFuture`] for an example.
     pub fn submit<F: Task<S>, S>(&self, task: F, args: F::Args) -> TaskFuture<F::Output> {
-        let owned = task.encoder().owned;
-        self.submit_prepared(task, prepare(task.entry(), |out| owned(args, out)))
+        self.options().submit(task, args)
     }
 
     /// As [`submit`](Self::submit), with borrowed arguments: they are encoded, not cloned.
@@ -80,25 +90,7 @@ impl Executor {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn submit_ref<F: Task<S>, S>(&self, task: F, args: &F::Args) -> TaskFuture<F::Output> {
-        let borrowed = task.encoder().borrowed;
-        self.submit_prepared(task, prepare(task.entry(), |out| borrowed(args, out)))
-    }
-
-    fn submit_prepared<F: Task<S>, S>(&self, task: F, prepared: Prepared) -> TaskFuture<F::Output> {
-        let mut locked = self.pool.lock();
-        let refusal = || locked.refusal(name_of(task.entry()));
-        let id = match prepared.and_then(|call| refusal().map_or(Ok(call), Err)) {
-            Ok((task, arguments)) => {
-                let id = locked.submit(task, arguments);
-                locked.submitted();
-                id
-            }
-            Err(error) => locked.submit_failed(error),
-        };
-        drop(locked);
-        let call = CallRef::new(Arc::clone(&self.pool), id);
-        let handle = TaskHandle::new(call);
-        TaskFuture::new(handle, task.decoder())
+        self.options().submit_ref(task, args)
     }
 
     /// Calls `task` once for each item of `inputs`, and gives the results in the order of inputs.
@@ -109,12 +101,7 @@ impl Executor {
         F: Task<S>,
         I: IntoIterator<Item = F::Args>,
     {
-        let (entry, owned) = (task.entry(), task.encoder().owned);
-        let prepare = Box::new(move |task, args: F::Args, encoded: &mut Encoded| {
-            encode(task, encoded, |out| owned(args, out))
-        });
-        let source = Source::new(&self.pool, entry, prepare, inputs.into_iter());
-        Map::new(Arc::clone(&self.pool), source, task.decoder())
+        self.options().map(task, inputs)
     }
 
     /// As [`map`](Self::map), over borrowed arguments: they are encoded, not cloned.
@@ -138,12 +125,7 @@ impl Executor {
         F: Task<S>,
         I: IntoIterator<Item = &'a F::Args>,
     {
-        let (entry, borrowed) = (task.entry(), task.encoder().borrowed);
-        let prepare = Box::new(move |task, args: &'a F::Args, encoded: &mut Encoded| {
-            encode(task, encoded, |out| borrowed(args, out))
-        });
-        let source = Source::new(&self.pool, entry, prepare, inputs.into_iter());
-        Map::new(Arc::clone(&self.pool), source, task.decoder())
+        self.options().map_ref(task, inputs)
     }
 
     /// Makes a value one that calls refer to: it is encoded once, here, and decoded once in each

@@ -82,6 +82,9 @@ impl TaskHandle {
 
     /// Takes the call back if it has not begun. `true` means that it will never start; its future
     /// then yields [`Cancelled`](TaskErrorKind::Cancelled), also when asked again.
+    ///
+    /// One that has begun runs on, but its task can see that somebody tried, by
+    /// [`Current::is_cancelled`](crate::Current::is_cancelled).
     pub fn cancel(&self) -> bool {
         let mut locked = self.call.pool().lock();
         let cancelled = locked.cancel(self.call.id());
@@ -100,11 +103,7 @@ impl TaskHandle {
     /// The future yields [`Killed`](TaskErrorKind::Killed) once the worker is gone, or `Cancelled`.
     pub fn kill(&self) -> bool {
         let mut locked = self.call.pool().lock();
-        let stopped = match locked.cancel(self.call.id()) {
-            Cancelled::Yes => true,
-            Cancelled::Running => locked.kill_running(self.call.id()),
-            Cancelled::Done => false,
-        };
+        let stopped = locked.stop(self.call.id());
         locked.turn();
         stopped
     }

@@ -160,6 +160,7 @@ mod builder;
 mod executor;
 mod future;
 mod map;
+mod options;
 mod wait;
 
 // Lives: which processes there are, and why one more or less.
@@ -183,6 +184,7 @@ mod fork_server;
 mod gate;
 mod sys;
 mod task_error;
+mod terms;
 mod waiter;
 
 pub use builder::ExecutorBuilder;
@@ -193,9 +195,12 @@ pub use hook::InitOutput;
 #[cfg(feature = "futures")]
 pub use map::MapStream;
 pub use map::{Map, Unordered};
+pub use options::CallOptions;
 pub use pool_macros::task;
 pub use pool_worker::protocol::StartMethod;
-pub use pool_worker::{AnyError, Plain, Shareable, Shared, Task, TaskRef, task_ref};
+pub use pool_worker::{
+    AnyError, Current, Plain, Shareable, Shared, Task, TaskRef, current, task_ref,
+};
 pub use task_error::{TaskError, TaskErrorKind};
 pub use wait::{AsCompleted, Timeout, WaitFor, Waited, as_completed, wait};
 

@@ -18,6 +18,7 @@ mod flight;
 #[cfg(feature = "futures")]
 mod stream;
 
+pub(crate) use batch::Prepare;
 use flight::Flight;
 pub(crate) use flight::Source;
 #[cfg(feature = "futures")]
@@ -69,10 +70,15 @@ pub struct Unordered<R, I: Iterator> {
 }
 
 impl<R, I: Iterator> Map<R, I> {
-    pub(crate) fn new(pool: Arc<Pool>, source: Source<I>, decoder: Decoder<R>) -> Self {
+    pub(crate) fn new(
+        pool: Arc<Pool>,
+        source: Source<I>,
+        decoder: Decoder<R>,
+        kill_on_drop: bool,
+    ) -> Self {
         Self {
             source,
-            flight: Flight::new(pool),
+            flight: Flight::new(pool, kill_on_drop),
             decoder,
         }
     }
@@ -94,6 +100,35 @@ impl<R, I: Iterator> Map<R, I> {
             "a window of 0 calls lets nothing through; the least is 1"
         );
         self.source.fix_window(calls);
+        self
+    }
+
+    /// Has all done within `deadline`, counted from the first draw. Then no more input is drawn; results
+    /// that have arrived are still given, and each call that was drawn and is not done is stopped, with
+    /// its worker if it runs, and yields [`TimedOut`](crate::TaskErrorKind::TimedOut). After those
+    /// comes `None`. `Duration::MAX` is no deadline.
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    ///
+    /// use pool_core::{Executor, TaskErrorKind, task};
+    ///
+    /// #[task]
+    /// fn nap(milliseconds: u64) -> u64 {
+    ///     thread::sleep(Duration::from_millis(milliseconds));
+    ///     milliseconds
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).build()?;
+    /// let inputs = [1, 2].into_iter().chain(std::iter::repeat(60_000));
+    /// let mut naps = executor.map(nap, inputs).deadline(Duration::from_millis(400));
+    /// assert_eq!(naps.next().unwrap()?, 1);
+    /// assert_eq!(naps.next().unwrap()?, 2);
+    /// assert!(naps.all(|nap| nap.unwrap_err().kind() == TaskErrorKind::TimedOut));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.source.set_deadline(deadline);
         self
     }
 

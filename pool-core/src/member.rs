@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{
-    ApplicationEnd, LastWords, Offer, Patience, Payload, Sent, Ticket, Violation,
+    ApplicationEnd, LastWords, Notice, Offer, Patience, Payload, Sent, Ticket, Violation,
 };
 use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
@@ -16,10 +16,12 @@ use pool_worker::shared::Postbox;
 use crate::call::Parcel;
 use crate::calls::{CallId, Calls};
 use crate::sys;
+use crate::terms::Overdue;
 
 mod bells;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod limits;
 mod streams;
 mod tenure;
 
@@ -73,6 +75,8 @@ pub(crate) struct Member {
     last_progress: Instant,
     tenure: Tenure,
     pub(crate) sentence: Sentence,
+    /// Until when it may live although it was asked to end.
+    grace_end: Option<Duration>,
 }
 
 /// Why a worker is killed, if it is.
@@ -82,6 +86,8 @@ pub(crate) enum Sentence {
     None,
     /// Somebody asked for its end, or for that of the call that it runs.
     OnRequest,
+    /// Its call is out of time in this way.
+    Expired(Overdue),
     /// It broke the protocol in this way.
     Violation(&'static str),
     /// It has done enough, and was asked to end.
@@ -125,6 +131,7 @@ impl Member {
             last_progress: Instant::now(),
             tenure,
             sentence: Sentence::None,
+            grace_end: None,
         }
     }
 
@@ -208,12 +215,18 @@ impl Member {
         task: TaskId,
         arguments: &Parcel,
         pinned: bool,
+        notice: Option<Notice>,
     ) -> Option<u32> {
         if !self.control.deliver(&arguments.attachments) {
             return None;
         }
         let seq = self.seq_at(self.window.len());
-        let Offer::Placed(ticket) = self.link.offer(task.to_raw(), seq, arguments) else {
+        let task = task.to_raw();
+        let offer = match notice {
+            None => self.link.offer(task, seq, arguments),
+            Some(notice) => self.link.offer_with(notice, task, seq, arguments),
+        };
+        let Offer::Placed(ticket) = offer else {
             return None;
         };
         if let Payload::Large(_) = arguments.payload {

@@ -13,6 +13,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pool_worker::channel::Payload;
 use pool_worker::protocol::{PanicReport, Status};
@@ -23,11 +24,15 @@ use crate::call::Parcel;
 use crate::calls::{Call, CallId, Calls, Outcome, Place};
 use crate::gate::{Breakdown, Gate};
 use crate::member::{Member, Sentence};
+use crate::sys;
 use crate::task_error::{Side, TaskError, TaskErrorKind};
+use crate::terms::Terms;
 use crate::waiter::Waiter;
 
 mod deal;
+mod expire;
 mod retire;
+mod retry;
 mod settle;
 mod stop;
 #[cfg(test)]
@@ -63,6 +68,10 @@ pub(crate) struct Scheduler {
     /// rings then, so it has to be looked at.
     to_watch: bool,
     gate: Gate,
+    /// What had not begun was cancelled, so nothing begins anew.
+    cancels: bool,
+    /// How long a worker is let live that was asked to end, as its call is out of time.
+    grace: Option<Duration>,
     told: Vec<Waiter>,
 }
 
@@ -79,6 +88,8 @@ impl Scheduler {
             waiting: 0,
             to_watch: false,
             gate: Gate::Open,
+            cancels: false,
+            grace: None,
             told: Vec::new(),
         }
     }
@@ -171,9 +182,10 @@ impl Scheduler {
 
     /// Takes a call, with one reference to it. The gate was looked at before.
     #[inline]
-    pub(crate) fn submit(&mut self, task: TaskId, arguments: Parcel) -> CallId {
+    pub(crate) fn submit(&mut self, task: TaskId, arguments: Parcel, terms: Terms) -> CallId {
         // The backlog's own, and the caller's.
         let id = self.calls.insert(task, arguments, 2);
+        self.calls.set_terms(id, terms);
         self.outstanding += 1;
         self.backlog.push_back(id);
         id
@@ -294,6 +306,9 @@ impl Scheduler {
         let mut any = false;
         while let Some(member) = self.members.get_mut(slot).and_then(Option::as_mut) {
             match member.receive(&mut self.calls) {
+                Ok(Some((id, ..))) if let Sentence::Expired(overdue) = member.sentence => {
+                    self.answered_late(slot, id, overdue);
+                }
                 Ok(Some((id, Status::Returned, payload))) => {
                     self.returned(id, payload);
                     any = true;
@@ -363,14 +378,18 @@ fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {
 /// Places a call in a worker's ring; `false` if there is no room for it, or it is done.
 #[inline]
 fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: CallId) -> bool {
+    let notice = calls.course(id).map(|(course, _)| course.notice());
     let call = calls.get(id);
     let Some((task, arguments)) = call.pending() else {
         return false;
     };
-    let Some(seq) = member.offer(id, task, arguments, call.pinned) else {
+    let Some(seq) = member.offer(id, task, arguments, call.pinned, notice) else {
         return false;
     };
     calls.get_mut(id).place = Some(Place::new(slot, seq));
+    if let Some((course, alarms)) = calls.course(id) {
+        alarms.add_running(course.place(sys::monotonic()));
+    }
     true
 }
 

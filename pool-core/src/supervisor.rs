@@ -242,6 +242,9 @@ impl Supervisor {
         let preload = self.preload_time_left(now);
         let farewell = self.farewell_time_left(now);
         let retiring = self.retiring_time_left(now);
+        let alarm = locked
+            .alarm()
+            .map(|alarm| alarm.saturating_sub(sys::monotonic()));
         // Nobody is asked for meanwhile.
         let vacancy = vacancy.filter(|_| self.asks_for_workers());
         [
@@ -253,6 +256,7 @@ impl Supervisor {
             preload,
             farewell,
             retiring,
+            alarm,
         ]
         .into_iter()
         .flatten()

@@ -61,6 +61,8 @@ struct Inner {
     worker: Option<u32>,
     /// As `waitpid(2)` gave it.
     status: Option<i32>,
+    /// In how many workers it had died before.
+    deaths: u32,
     panic: Option<PanicReport>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -97,6 +99,28 @@ impl TaskError {
         libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status))
     }
 
+    /// How many workers had begun the call by then: 0 for one that failed before any had, or after
+    /// its result had come; more than 1 only with retries.
+    ///
+    /// ```
+    /// use pool_core::{Executor, task};
+    ///
+    /// #[task]
+    /// fn abort() {
+    ///     std::process::abort();
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).retries(2).build()?;
+    /// let error = executor.submit(abort, ()).result().unwrap_err();
+    /// assert_eq!(error.attempts(), 3);
+    /// assert!(error.to_string().contains("it was tried 3 times"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn attempts(&self) -> u32 {
+        let has_begun = self.0.worker.is_some() || self.0.status.is_some();
+        self.0.deaths.saturating_add(has_begun.into())
+    }
+
     /// The message of the task's panic, as it was.
     pub fn panic_message(&self) -> Option<&str> {
         Some(&self.0.panic.as_ref()?.message)
@@ -123,6 +147,7 @@ impl TaskError {
             detail: None,
             worker: None,
             status: None,
+            deaths: 0,
             panic: None,
             source: None,
         }))
@@ -147,6 +172,11 @@ impl TaskError {
     /// How the worker ended, as `waitpid(2)` gave it.
     pub(crate) fn status(self, status: i32) -> Self {
         self.with(|inner| inner.status = Some(status))
+    }
+
+    /// In how many workers it had died before.
+    pub(crate) fn tried_before(self, deaths: u32) -> Self {
+        self.with(|inner| inner.deaths = deaths)
     }
 
     pub(crate) fn panicked(self, report: PanicReport) -> Self {
@@ -188,6 +218,12 @@ impl Display for TaskError {
         write!(f, "{subject} '{}' {}", self.0.task, self.what_happened())?;
         self.fmt_cause(f)?;
         self.fmt_worker(f)?;
+        if self.0.deaths > 0 {
+            match self.attempts() {
+                1 => f.write_str("; it was tried once")?,
+                attempts => write!(f, "; it was tried {attempts} times")?,
+            }
+        }
         f.write_str(self.remedy())
     }
 }
@@ -248,7 +284,7 @@ impl TaskError {
             None if self.0.status.is_some() => f.write_str(" (worker")?,
             None => return Ok(()),
         }
-        if self.kind() == TaskErrorKind::Killed {
+        if matches!(self.kind(), TaskErrorKind::Killed | TaskErrorKind::TimedOut) {
             // How is said already.
         } else if let Some(status) = self.0.status {
             write!(f, " {}", Ending(status))?;

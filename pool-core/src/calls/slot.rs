@@ -86,6 +86,8 @@ pub(crate) struct Call {
     pub(crate) pinned: bool,
     /// Somebody waits for it.
     pub(super) awaited: bool,
+    /// More is asked of it than to be run.
+    pub(super) has_course: bool,
 }
 
 const _: () = assert!(size_of::<Call>() <= 64, "a call fits a cache line");
@@ -101,6 +103,7 @@ impl Call {
             suspicions: 0,
             pinned: false,
             awaited: false,
+            has_course: false,
         }
     }
 

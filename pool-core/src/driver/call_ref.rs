@@ -18,6 +18,8 @@ pub(crate) struct CallRef {
     pool: Arc<Pool>,
     id: CallId,
     released: bool,
+    /// To drop it is to stop the call.
+    kills: bool,
 }
 
 impl CallRef {
@@ -27,7 +29,14 @@ impl CallRef {
             pool,
             id,
             released: false,
+            kills: false,
         }
+    }
+
+    /// The same, which stops the call when it is dropped, if `kill`; its clones do not.
+    pub(crate) fn kill_on_drop(mut self, kill: bool) -> Self {
+        self.kills = kill;
+        self
     }
 
     pub(crate) fn pool(&self) -> &Pool {
@@ -79,7 +88,11 @@ impl Clone for CallRef {
 impl Drop for CallRef {
     fn drop(&mut self) {
         if !self.released && !self.pool.is_copy() {
-            self.pool.lock().release(self.id);
+            let mut locked = self.pool.lock();
+            if self.kills && locked.stop(self.id) {
+                locked.turn();
+            }
+            locked.release(self.id);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pool_worker::registry::TaskId;
 
@@ -11,6 +11,8 @@ use super::batch::{Batch, Prepare};
 use crate::call::{name_of, unknown};
 use crate::calls::{CallId, Outcome};
 use crate::driver::{Haste, Locked, Pool};
+use crate::sys;
+use crate::terms::{Deadline, Terms};
 use crate::waiter::{Signal, Waiter};
 
 /// How many calls for each worker are in flight at first.
@@ -48,6 +50,8 @@ pub(super) struct Flight {
     result_bytes: usize,
     /// Somebody had to wait, since calls were drawn last.
     waited: bool,
+    /// Dropped, it kills those that have begun as well.
+    kill_on_drop: bool,
 }
 
 /// Where inputs come from.
@@ -62,10 +66,13 @@ pub(crate) struct Source<I: Iterator> {
     exhausted: bool,
     /// Inputs that were drawn and are not submitted: kept here, as drawing the next may panic.
     drawn: Batch,
+    terms: Terms,
+    /// How long after the first draw all has to be done, until that comes.
+    allowed: Option<Duration>,
 }
 
 impl Flight {
-    pub(super) fn new(pool: Arc<Pool>) -> Self {
+    pub(super) fn new(pool: Arc<Pool>, kill_on_drop: bool) -> Self {
         Self {
             pool,
             items: VecDeque::new(),
@@ -75,6 +82,7 @@ impl Flight {
             bytes: 0,
             result_bytes: 0,
             waited: false,
+            kill_on_drop,
         }
     }
 
@@ -197,7 +205,11 @@ impl Drop for Flight {
         }
         let mut locked = self.pool.lock();
         for Item { id, .. } in self.items.drain(..).flatten() {
-            let _ = locked.cancel(id);
+            if self.kill_on_drop {
+                locked.stop(id);
+            } else {
+                let _ = locked.cancel(id);
+            }
             locked.release(id);
         }
         locked.turn();
@@ -210,6 +222,7 @@ impl<I: Iterator> Source<I> {
         task: Result<TaskId, &'static str>,
         prepare: Prepare<I::Item>,
         inputs: I,
+        terms: Terms,
     ) -> Self {
         let slots = pool.lock().slots();
         Self {
@@ -221,6 +234,8 @@ impl<I: Iterator> Source<I> {
             fixed: false,
             exhausted: false,
             drawn: Batch::default(),
+            terms,
+            allowed: None,
         }
     }
 
@@ -228,6 +243,21 @@ impl<I: Iterator> Source<I> {
     pub(super) fn fix_window(&mut self, calls: usize) {
         self.window = calls;
         self.fixed = true;
+    }
+
+    /// Has all done so long after the first draw, which is yet to come.
+    pub(super) fn set_deadline(&mut self, deadline: Duration) {
+        self.allowed = (deadline != Duration::MAX).then_some(deadline);
+    }
+
+    /// Whether inputs may still be drawn. The first time the clock of the deadline starts.
+    fn has_time(&mut self) -> bool {
+        if let Some(allowed) = self.allowed.take() {
+            let at = sys::monotonic().saturating_add(allowed);
+            self.terms.deadline = Some(Deadline { at, allowed });
+        }
+        let deadline = self.terms.deadline;
+        deadline.is_none_or(|deadline| sys::monotonic() < deadline.at)
     }
 
     /// The task that is called.
@@ -247,6 +277,13 @@ impl<I: Iterator> Source<I> {
             return (drawn, Some(drawn));
         }
         let (least, most) = self.inputs.size_hint();
+        // Inputs without end come to one.
+        let is_ended_in_time = self.allowed.is_some() || self.terms.deadline.is_some();
+        let least = if is_ended_in_time && most.is_none() {
+            0
+        } else {
+            least
+        };
         (
             least.saturating_add(drawn),
             most.and_then(|most| most.checked_add(drawn)),
@@ -264,7 +301,7 @@ impl<I: Iterator> Source<I> {
         while self.drawn.len() < wanted
             && (bytes < MAX_BYTES || flight.count + self.drawn.len() < self.least)
         {
-            let Some(input) = self.inputs.next() else {
+            let Some(input) = self.has_time().then(|| self.inputs.next()).flatten() else {
                 self.exhausted = true;
                 break;
             };
@@ -293,7 +330,7 @@ impl<I: Iterator> Source<I> {
             let (id, bytes) = match prepared {
                 Ok((task, arguments)) => {
                     let bytes = arguments.len();
-                    (locked.submit(task, arguments), bytes)
+                    (locked.submit(task, arguments, self.terms), bytes)
                 }
                 Err(error) => (locked.submit_failed(error), 0),
             };

@@ -8,13 +8,14 @@ use crate::calls::Calls;
 
 impl Placed {
     /// The memory of the call's arguments, for its answer, if the call has begun: then the worker
-    /// has them, and the call never runs again.
+    /// has them, and the call never runs again. It does so once more if it is to be tried anew.
     pub(super) fn give_memory(
         &mut self,
         link: &mut ApplicationEnd,
         calls: &mut Calls,
     ) -> Vec<Buffer> {
-        if !link.has_begun(self.ticket) {
+        let course = calls.course(self.id);
+        if course.is_some_and(|(course, _)| course.may_retry()) || !link.has_begun(self.ticket) {
             return Vec::new();
         }
         self.spent = true;

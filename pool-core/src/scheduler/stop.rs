@@ -19,32 +19,52 @@ impl Scheduler {
         self.members.iter_mut().filter_map(Option::take).collect()
     }
 
-    /// Cancels a call that has not begun.
+    /// Cancels a call that has not begun. The task of one that has can see that somebody tried to.
     pub(crate) fn cancel(&mut self, id: CallId) -> Cancelled {
+        let error = TaskError::new(TaskErrorKind::Cancelled, self.task_name(id));
+        self.withdraw(id, error)
+    }
+
+    /// Ends a call that has not begun, with this error.
+    pub(super) fn withdraw(&mut self, id: CallId, error: TaskError) -> Cancelled {
         let call = self.calls.get(id);
         if call.is_done() {
             return Cancelled::Done;
         }
         if let Some(place) = call.place {
-            let member = self.member(place.slot());
-            if !member.is_some_and(|member| member.take_back_one(place.seq, id)) {
+            let Some(member) = self.member(place.slot()) else {
+                return Cancelled::Running;
+            };
+            if !member.take_back_one(place.seq, id) {
+                member.ask_to_end(place.seq, id);
                 return Cancelled::Running;
             }
             self.moved(place.slot());
         } else {
             self.stale += 1;
         }
-        let error = TaskError::new(TaskErrorKind::Cancelled, self.task_name(id));
         self.fail(id, error);
         self.drop_stale();
         Cancelled::Yes
     }
 
-    /// Kills the worker that runs this call. `false` if the call is done by now.
+    /// Cancels a call, or kills the worker that runs it; whether either was done.
+    pub(crate) fn stop(&mut self, id: CallId) -> bool {
+        match self.cancel(id) {
+            Cancelled::Yes => true,
+            Cancelled::Running => {
+                self.forgo_retries(id);
+                self.stop_running(id, |member| member.kill(Sentence::OnRequest))
+            }
+            Cancelled::Done => false,
+        }
+    }
+
+    /// Has the worker stopped that runs this call, by `stop`. `false` if the call is done by now.
     ///
     /// The worker is frozen first, by taking back all that it has not begun, so that the next call
     /// does not die for this one.
-    pub(crate) fn kill_running(&mut self, id: CallId) -> bool {
+    pub(super) fn stop_running(&mut self, id: CallId, stop: impl FnOnce(&mut Member)) -> bool {
         let Some((slot, _)) = self.holder(id) else {
             return false;
         };
@@ -54,7 +74,7 @@ impl Scheduler {
             return false;
         }
         if let Some(member) = self.member(slot) {
-            member.kill(Sentence::OnRequest);
+            stop(member);
         }
         true
     }
@@ -91,6 +111,7 @@ impl Scheduler {
 
     /// Cancels every call that has not begun.
     pub(crate) fn cancel_queued(&mut self) {
+        self.cancels = true;
         self.fail_queued(|task| TaskError::new(TaskErrorKind::Cancelled, task));
     }
 

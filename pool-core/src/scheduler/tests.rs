@@ -8,13 +8,21 @@ use pool_worker::channel::MAX_BODY;
 use super::*;
 use crate::member::fixture::{self, Worker};
 use crate::sys::{self, Readiness};
+use crate::terms::Deadline;
 use crate::waiter::Signal;
 use std::time::Duration;
+
+mod expire;
+
+/// How long some calls may run: longer than a test takes, which lets time pass as it likes.
+const LIMIT: Duration = Duration::from_hours(1);
 
 /// A call as the test knows it.
 struct Known {
     id: CallId,
     runs: u32,
+    /// How often it was begun anew.
+    retries: u32,
     cancelled: bool,
     waiter: Option<Arc<Signal>>,
 }
@@ -65,11 +73,21 @@ impl World {
     fn submit(&mut self) {
         let number = self.next;
         self.next += 1;
+        let mut terms = Terms::default();
+        if self.below(3) == 0 {
+            let at = sys::monotonic() + 2 * LIMIT;
+            let deadline = Deadline { at, allowed: LIMIT };
+            terms = Terms {
+                limit: [None, Some(LIMIT)][self.below(2)],
+                retries: u32::try_from(self.below(3)).unwrap(),
+                deadline: [None, Some(deadline)][self.below(2)],
+            };
+        }
+        let arguments = fixture::arguments(number);
         let known = Known {
-            id: self
-                .scheduler
-                .submit(fixture::task(), fixture::arguments(number)),
+            id: self.scheduler.submit(fixture::task(), arguments, terms),
             runs: 0,
+            retries: 0,
             cancelled: false,
             waiter: None,
         };
@@ -96,7 +114,7 @@ impl World {
         if let Some(id) = worker.claim() {
             let call = self.calls.get_mut(&id).expect("the call is known");
             call.runs += 1;
-            assert_eq!(call.runs, 1, "a call ran twice");
+            assert_eq!(call.runs, 1 + call.retries, "a call ran twice");
             assert!(!call.cancelled, "a cancelled call ran");
         }
     }
@@ -111,7 +129,7 @@ impl World {
         let Some(id) = self.any() else { return };
         let known = self.calls.get_mut(&id).unwrap();
         if self.scheduler.cancel(known.id) == Cancelled::Yes {
-            assert_eq!(known.runs, 0, "a call that ran was cancelled");
+            assert_eq!(known.runs, known.retries, "a call that ran was cancelled");
             known.cancelled = true;
         }
     }
@@ -120,7 +138,7 @@ impl World {
         let Some(number) = self.any() else { return };
         let id = self.calls[&number].id;
         if self.scheduler.cancel(id) == Cancelled::Running {
-            let killed = self.scheduler.kill_running(id);
+            let killed = self.scheduler.stop(id);
             assert!(killed || self.scheduler.call(id).is_done() || self.remains.contains(&id));
         } else if self.scheduler.call(id).failure() == Some(TaskErrorKind::Cancelled) {
             self.calls.get_mut(&number).unwrap().cancelled = true;
@@ -146,8 +164,21 @@ impl World {
     fn explain(&mut self) {
         for id in std::mem::take(&mut self.remains) {
             let error = TaskError::new(TaskErrorKind::WorkerDied, "task");
-            self.scheduler.fail(id, error);
+            let calls = &mut self.calls;
+            let known = calls.values_mut().find(|known| known.id == id);
+            self.scheduler.died(id, error);
+            if let Some(known) = known.filter(|known| known.runs > known.retries)
+                && !self.scheduler.call(id).is_done()
+            {
+                known.retries += 1;
+            }
         }
+    }
+
+    /// Lets time pass, for those calls alone that are limited.
+    fn expire(&mut self) {
+        let later = LIMIT * u32::try_from(self.below(4)).unwrap();
+        self.scheduler.expire(sys::monotonic() + later);
     }
 
     fn wait(&mut self) {
@@ -184,17 +215,22 @@ impl World {
             34 => self.hire(slot),
             35 => self.wait(),
             36 => self.forget(),
+            37 => self.expire(),
             _ => {
                 let _ = self.scheduler.turn();
             }
         }
         for slot in 0..self.workers.len() {
-            let sentenced = |member: &mut Member| member.sentence == Sentence::OnRequest;
-            if self.scheduler.member(slot).is_some_and(sentenced) && self.below(3) == 0 {
+            if self.is_sentenced(slot) && self.below(3) == 0 {
                 self.die(slot);
             }
         }
         self.check();
+    }
+
+    fn is_sentenced(&mut self, slot: usize) -> bool {
+        let member = self.scheduler.member(slot);
+        member.is_some_and(|member| member.sentence != Sentence::None)
     }
 
     fn check(&mut self) {
@@ -239,6 +275,9 @@ impl World {
                 return;
             }
             for slot in 0..self.workers.len() {
+                if self.is_sentenced(slot) {
+                    self.die(slot);
+                }
                 self.hire(slot);
                 self.claim(slot);
                 self.answer(slot);
@@ -310,7 +349,9 @@ fn fast(world: &mut World) {
 
 fn submit(world: &mut World, number: u64, size: usize) -> CallId {
     let arguments = fixture::sized_arguments(number, size);
-    world.scheduler.submit(fixture::task(), arguments)
+    world
+        .scheduler
+        .submit(fixture::task(), arguments, Terms::default())
 }
 
 #[test]

@@ -152,9 +152,11 @@ impl Supervisor {
         }
         self.next_number += 1;
         self.asked.insert(number, Instant::now());
+        let link = ApplicationEnd::new(segment);
+        link.set_place(u32::try_from(slot).unwrap_or(u32::MAX));
         let member = Member::new(
             number,
-            ApplicationEnd::new(segment),
+            link,
             control,
             self.hooks.initializer.is_none(),
             Tenure::of(self.recycling.tasks),

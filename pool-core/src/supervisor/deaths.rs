@@ -80,14 +80,17 @@ impl Supervisor {
         let in_a_task = begun.iter().any(|&id| !locked.call(id).pinned);
         for id in begun {
             let error = death(&locked, id, &member, status, words.as_ref());
-            locked.fail(id, error);
+            locked.died(id, error);
         }
         drop(locked);
         // Where the status is not known, what is to blame is counted instead: the fork server's
         // death, or a fork that failed. For want of descriptors nobody is to blame.
         if let Some(status) = status
             && !in_a_task
-            && !matches!(member.sentence, Sentence::OnRequest | Sentence::Retired)
+            && !matches!(
+                member.sentence,
+                Sentence::OnRequest | Sentence::Retired | Sentence::Expired(_)
+            )
         {
             let how = Ending(status);
             self.count_restart(&format!("a worker that ran no task {how}"));
@@ -133,6 +136,9 @@ pub(super) fn death(
     let killed = status.is_none_or(|status| libc::WTERMSIG(status) == libc::SIGKILL);
     match member.sentence {
         Sentence::OnRequest => return new(TaskErrorKind::Killed),
+        Sentence::Expired(overdue) => {
+            return new(TaskErrorKind::TimedOut).detail(overdue.to_string());
+        }
         Sentence::Violation(how) if killed => {
             return new(TaskErrorKind::WorkerDied)
                 .detail(format!("the worker was stopped, as {how}"));

@@ -9,17 +9,18 @@ use std::thread;
 use super::*;
 use crate::member::fixture;
 use crate::scheduler::Cancelled;
+use crate::terms::Terms;
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(10);
 
 /// A pool in which the only worker was dealt a call.
 fn busy() -> (Pool, fixture::Worker, CallId) {
-    let pool = Pool::new(1).unwrap();
+    let pool = Pool::new(1, None).unwrap();
     let (member, worker) = fixture::worker(1, true);
     let mut locked = pool.lock();
     locked.admit(0, member);
-    let id = locked.submit(fixture::task(), fixture::arguments(1));
+    let id = locked.submit(fixture::task(), fixture::arguments(1), Terms::default());
     locked.turn();
     drop(locked);
     (pool, worker, id)

@@ -1,0 +1,40 @@
+//! Calls of which more is asked than to be run: what that is, and how they have gone. They are few, so
+//! that lies beside the slots.
+
+use super::{CallId, Calls};
+use crate::terms::{Alarms, Course, Terms};
+
+impl Calls {
+    /// Notes what was asked for a call that was not placed yet.
+    #[inline]
+    pub(crate) fn set_terms(&mut self, id: CallId, terms: Terms) {
+        if terms != Terms::default() {
+            self.set_course(id, Course::new(terms));
+        }
+    }
+
+    fn set_course(&mut self, id: CallId, course: Course) {
+        self.alarms.add_deadline(course.deadline());
+        self.courses.insert(id, course);
+        self.get_mut(id).has_course = true;
+    }
+
+    /// What was asked for a call that is not done, if anything was.
+    #[inline]
+    pub(crate) fn course(&mut self, id: CallId) -> Option<(&mut Course, &mut Alarms)> {
+        if !self.get(id).has_course {
+            return None;
+        }
+        Some((self.courses.get_mut(&id)?, &mut self.alarms))
+    }
+
+    /// Takes out what was asked for a call that is about to be done.
+    #[inline]
+    pub(super) fn take_course(&mut self, id: CallId) -> Option<Course> {
+        if !self.get(id).has_course {
+            return None;
+        }
+        self.get_mut(id).has_course = false;
+        self.courses.remove(&id)
+    }
+}

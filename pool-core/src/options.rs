@@ -1,0 +1,173 @@
+//! Calls that differ from what the executor was built for.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool_worker::Task;
+use pool_worker::codec::Encoded;
+
+use crate::call::{Prepared, encode, name_of, prepare};
+use crate::driver::{CallRef, Pool};
+use crate::future::{TaskFuture, TaskHandle};
+use crate::map::{Map, Prepare, Source};
+use crate::terms::Terms;
+
+/// How calls are made, where not as the executor was built to: made by
+/// [`Executor::options`](crate::Executor::options), used as often as wanted.
+///
+/// ```
+/// use std::{thread, time::Duration};
+///
+/// use pool_core::{Executor, TaskErrorKind, task};
+///
+/// #[task]
+/// fn nap(milliseconds: u64) -> u64 {
+///     thread::sleep(Duration::from_millis(milliseconds));
+///     milliseconds
+/// }
+///
+/// let executor = Executor::builder().workers(2).build()?;
+/// let quick = executor.options().timeout(Duration::from_millis(400));
+/// let naps: Vec<_> = quick.map(nap, [1, 60_000, 2]).collect();
+/// assert_eq!(naps[0].as_ref().unwrap(), &1);
+/// assert_eq!(naps[1].as_ref().unwrap_err().kind(), TaskErrorKind::TimedOut);
+/// assert_eq!(naps[2].as_ref().unwrap(), &2);
+/// assert_eq!(quick.submit(nap, 3).result()?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+#[must_use = "options change nothing but the calls that are made with them"]
+pub struct CallOptions<'a> {
+    pool: &'a Arc<Pool>,
+    terms: Terms,
+    kill_on_drop: bool,
+}
+
+impl<'a> CallOptions<'a> {
+    pub(crate) fn new(pool: &'a Arc<Pool>, terms: Terms) -> Self {
+        Self {
+            pool,
+            terms,
+            kill_on_drop: false,
+        }
+    }
+
+    /// How long a call may run; see [`task_timeout`](crate::ExecutorBuilder::task_timeout).
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.terms = self.terms.limited(timeout);
+        self
+    }
+
+    /// How often a call begins anew after the death of its worker; see
+    /// [`retries`](crate::ExecutorBuilder::retries).
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.terms.retries = retries;
+        self
+    }
+
+    /// Whether dropping a call's future, before it was done, stops the call: cancels it if it has not
+    /// begun, else kills its worker. So does dropping a map, to all that it has drawn. Else, as by
+    /// default, a call runs on without its future, and a map that is dropped cancels only.
+    ///
+    /// [`TaskHandle`]s keep no call alive. A future that was handed to
+    /// [`on_done`](TaskFuture::on_done) is dropped after its callback.
+    ///
+    /// ```
+    /// use std::{thread, time::{Duration, Instant}};
+    ///
+    /// use pool_core::{Executor, task};
+    ///
+    /// #[task]
+    /// fn hang() {
+    ///     thread::park_timeout(Duration::from_secs(3600));
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).build()?;
+    /// drop(executor.options().kill_on_drop(true).submit(hang, ()));
+    /// let start = Instant::now();
+    /// executor.shutdown();
+    /// assert!(start.elapsed() < Duration::from_secs(60));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn kill_on_drop(mut self, kill: bool) -> Self {
+        self.kill_on_drop = kill;
+        self
+    }
+
+    /// Calls `task` with `args` on a worker; see [`Executor::submit`](crate::Executor::submit).
+    pub fn submit<F: Task<S>, S>(&self, task: F, args: F::Args) -> TaskFuture<F::Output> {
+        let owned = task.encoder().owned;
+        self.submit_prepared(task, prepare(task.entry(), |out| owned(args, out)))
+    }
+
+    /// As [`submit`](Self::submit), with borrowed arguments: they are encoded, not cloned.
+    pub fn submit_ref<F: Task<S>, S>(&self, task: F, args: &F::Args) -> TaskFuture<F::Output> {
+        let borrowed = task.encoder().borrowed;
+        self.submit_prepared(task, prepare(task.entry(), |out| borrowed(args, out)))
+    }
+
+    fn submit_prepared<F: Task<S>, S>(&self, task: F, prepared: Prepared) -> TaskFuture<F::Output> {
+        let mut locked = self.pool.lock();
+        let refusal = || locked.refusal(name_of(task.entry()));
+        let id = match prepared.and_then(|call| refusal().map_or(Ok(call), Err)) {
+            Ok((task, arguments)) => {
+                let id = locked.submit(task, arguments, self.terms);
+                locked.submitted();
+                id
+            }
+            Err(error) => locked.submit_failed(error),
+        };
+        drop(locked);
+        let call = CallRef::new(Arc::clone(self.pool), id).kill_on_drop(self.kill_on_drop);
+        let handle = TaskHandle::new(call);
+        TaskFuture::new(handle, task.decoder())
+    }
+
+    /// Calls `task` once for each item of `inputs`; see [`Executor::map`](crate::Executor::map).
+    pub fn map<F, S, I>(&self, task: F, inputs: I) -> Map<F::Output, I::IntoIter>
+    where
+        F: Task<S>,
+        I: IntoIterator<Item = F::Args>,
+    {
+        let owned = task.encoder().owned;
+        let prepare = Box::new(move |task, args: F::Args, encoded: &mut Encoded| {
+            encode(task, encoded, |out| owned(args, out))
+        });
+        self.map_prepared(task, prepare, inputs.into_iter())
+    }
+
+    /// As [`map`](Self::map), over borrowed arguments: they are encoded, not cloned.
+    pub fn map_ref<'b, F, S, I>(&self, task: F, inputs: I) -> Map<F::Output, I::IntoIter>
+    where
+        F: Task<S>,
+        I: IntoIterator<Item = &'b F::Args>,
+    {
+        let borrowed = task.encoder().borrowed;
+        let prepare = Box::new(move |task, args: &'b F::Args, encoded: &mut Encoded| {
+            encode(task, encoded, |out| borrowed(args, out))
+        });
+        self.map_prepared(task, prepare, inputs.into_iter())
+    }
+
+    fn map_prepared<F: Task<S>, S, I: Iterator>(
+        &self,
+        task: F,
+        prepare: Prepare<I::Item>,
+        inputs: I,
+    ) -> Map<F::Output, I> {
+        let source = Source::new(self.pool, task.entry(), prepare, inputs, self.terms);
+        let pool = Arc::clone(self.pool);
+        Map::new(pool, source, task.decoder(), self.kill_on_drop)
+    }
+}
+
+impl fmt::Debug for CallOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallOptions")
+            .field("timeout", &self.terms.limit)
+            .field("retries", &self.terms.retries)
+            .field("kill_on_drop", &self.kill_on_drop)
+            .finish()
+    }
+}
