@@ -1,0 +1,400 @@
+//! Calls whose time is limited, and maps that have to be done in time.
+
+use std::{
+    iter, process,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use pool_core::{Executor, ExecutorBuilder, TaskError, TaskErrorKind, task};
+use pool_tests::{
+    Log, Scratch, fails_with, isolated, processes, rounds,
+    tasks::{count, cube, hang, hold, nothing, pid, record, work},
+    until,
+};
+
+/// A limit that calls are to run into.
+const SHORT: Duration = Duration::from_millis(60);
+/// A limit that no call runs into that returns at once, be the machine as busy as it may.
+const AMPLE: Duration = Duration::from_secs(15);
+/// What takes longer than any limit here, in milliseconds.
+const FOR_EVER: u64 = 3_600_000;
+
+fn builder(workers: usize) -> ExecutorBuilder {
+    Executor::builder().workers(workers)
+}
+
+fn executor(workers: usize) -> Executor {
+    builder(workers).build().unwrap()
+}
+
+/// The error of a call that was out of time, which says so in words.
+#[track_caller]
+fn timed_out<R>(result: Result<R, TaskError>, limit: Duration) -> TaskError {
+    let error = fails_with(result, TaskErrorKind::TimedOut);
+    let text = error.to_string();
+    assert!(text.contains("timed out: it had run for "), "{text}");
+    assert!(text.contains(&format!("its limit is {limit:?}")), "{text}");
+    assert!(error.worker_pid().is_some(), "{text}");
+    assert_eq!(error.attempts(), 1, "{text}");
+    error
+}
+
+/// Never ends, and takes no system call.
+#[task]
+fn spin(log: Log) {
+    log.add(process::id());
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// Never ends, whatever signals it gets.
+#[task]
+fn ignore_signals(log: Log) {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGALRM] {
+        // SAFETY: to ignore a signal runs no code.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    hang(log);
+}
+
+/// Starts a process, and never ends.
+#[task]
+fn start_and_hang(log: Log) {
+    log.add(process::id());
+    Command::new("sleep").arg("1000").status().unwrap();
+}
+
+#[test]
+fn whatever_hangs_is_stopped() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(1);
+        let limited = executor.options().timeout(SHORT);
+        let log = scratch.log("hanging");
+        let hanging = [
+            limited.submit(hang, log.clone()),
+            limited.submit(spin, log.clone()),
+            limited.submit(ignore_signals, log.clone()),
+            limited.submit(start_and_hang, log.clone()),
+        ];
+        for future in hanging {
+            let error = timed_out(future.result(), SHORT);
+            assert_eq!(error.signal(), Some(libc::SIGKILL));
+        }
+        let stopped = log.numbers();
+        assert_eq!(stopped.len(), 4);
+        let new = executor.submit(pid, ()).result().unwrap();
+        assert!(!stopped.contains(&new), "the worker was not replaced");
+        until("what they had started is gone", || {
+            !processes()
+                .iter()
+                .any(|process| process.contains("(sleep)"))
+        });
+    });
+}
+
+#[test]
+fn it_is_stopped_in_time() {
+    isolated(|| {
+        let executor = executor(1);
+        let limited = executor.options().timeout(SHORT);
+        executor.submit(nothing, ()).result().unwrap();
+        let mut late: Vec<_> = (0..15)
+            .map(|_| {
+                executor.submit(nothing, ()).result().unwrap();
+                let start = Instant::now();
+                timed_out(limited.submit(work, FOR_EVER).result(), SHORT);
+                start.elapsed().checked_sub(SHORT).expect("not before")
+            })
+            .collect();
+        late.sort_unstable();
+        println!("later than the limit by {late:?}");
+        assert!(late[late.len() / 2] < Duration::from_millis(30), "{late:?}");
+    });
+}
+
+#[test]
+fn within_its_limit_a_call_is_unharmed() {
+    isolated(|| {
+        let executor = executor(2);
+        let limited = executor.options().timeout(Duration::from_millis(1500));
+        let calls: Vec<_> = [0, 1, 10, 300]
+            .map(|milliseconds| limited.submit(work, milliseconds))
+            .into();
+        let workers = executor.worker_pids();
+        for call in calls {
+            assert!(workers.contains(&call.result().unwrap()));
+        }
+        assert_eq!(executor.worker_pids(), workers);
+        let large = vec![7; 3_000_000];
+        let long = executor.options().timeout(AMPLE);
+        assert_eq!(
+            long.submit_ref(count, &large).result().unwrap(),
+            large.len()
+        );
+    });
+}
+
+#[test]
+fn the_clock_does_not_run_in_the_queue() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(1);
+        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
+        let first = executor.submit(hold, (log.clone(), gate.clone()));
+        log.reaches(1);
+        let limit = Duration::from_millis(300);
+        let limited = executor.options().timeout(limit);
+        // The first of them lies in the ring, the others in the backlog.
+        let queued: Vec<_> = (0..5).map(|x| limited.submit(cube, x)).collect();
+        let over = Instant::now() + 3 * limit;
+        until("their limit has passed in the queue", || {
+            Instant::now() > over
+        });
+        gate.open();
+        first.result().unwrap();
+        for (x, future) in (0..).zip(queued) {
+            assert_eq!(future.result().unwrap(), cube(x));
+        }
+    });
+}
+
+#[test]
+fn its_neighbours_in_the_queue_are_unharmed() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(1);
+        let log = scratch.log("ran");
+        // The pace that these tell has many calls lie in the ring at a time.
+        assert!(executor.map(cube, 0..2000).all(|cube| cube.is_ok()));
+        let limited = executor.options().timeout(SHORT);
+        for round in 0..5 {
+            let before: Vec<_> = (0..20)
+                .map(|x| limited.submit(record, (log.clone(), x)))
+                .collect();
+            let hanging = limited.submit(work, FOR_EVER);
+            let after: Vec<_> = (20..100)
+                .map(|x| executor.submit(record, (log.clone(), x)))
+                .collect();
+            timed_out(hanging.result(), SHORT);
+            for (x, future) in (0..).zip(before.into_iter().chain(after)) {
+                assert_eq!(future.result().unwrap(), x);
+            }
+            assert_eq!(log.lines().len(), 100 * (round + 1), "a call ran twice");
+        }
+    });
+}
+
+#[test]
+fn of_a_hundred_exactly_those_that_take_too_long() {
+    isolated(|| {
+        let executor = executor(4);
+        let limit = Duration::from_millis(500);
+        let takes_long = |index: usize| index % 10 == 3;
+        let inputs = (0..100).map(|index| if takes_long(index) { FOR_EVER } else { 1 });
+        let results = executor.options().timeout(limit).map(work, inputs);
+        for (index, result) in results.enumerate() {
+            if takes_long(index) {
+                timed_out(result, limit);
+            } else {
+                result.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn the_limit_races_with_the_end() {
+    isolated(|| {
+        let executor = executor(2);
+        let limit = Duration::from_millis(4);
+        let limited = executor.options().timeout(limit);
+        let (mut returned, mut stopped) = (0, 0);
+        for _ in 0..rounds() {
+            for milliseconds in [1, 2, 3, 4, 5, 6] {
+                let calls: Vec<_> = (0..4).map(|_| limited.submit(work, milliseconds)).collect();
+                let others: Vec<_> = (0..20).map(|x| executor.submit(cube, x)).collect();
+                for call in calls {
+                    match call.result() {
+                        Ok(_) => returned += 1,
+                        Err(error) => {
+                            timed_out::<()>(Err(error), limit);
+                            stopped += 1;
+                        }
+                    }
+                }
+                for (x, other) in (0..).zip(others) {
+                    assert_eq!(other.result().unwrap(), cube(x));
+                }
+            }
+        }
+        println!("{returned} returned, {stopped} were stopped");
+        assert!(stopped > 0);
+    });
+}
+
+#[test]
+fn the_executors_limit_holds_unless_a_call_has_its_own() {
+    isolated(|| {
+        let executor = builder(2).task_timeout(SHORT).build().unwrap();
+        timed_out(executor.submit(work, FOR_EVER).result(), SHORT);
+        let (a, b) = ([FOR_EVER], [1, FOR_EVER]);
+        for result in executor.map(work, a).chain(executor.map_ref(work, &a)) {
+            timed_out(result, SHORT);
+        }
+        let longer = executor.options().timeout(Duration::MAX);
+        assert_eq!(
+            longer.map(work, [100, 200]).filter_map(Result::ok).count(),
+            2
+        );
+        let other = 2 * SHORT;
+        let results = executor.options().timeout(other).map_ref(work, &b);
+        timed_out(results.last().unwrap(), other);
+        let options = executor.options().timeout(SHORT).retries(3);
+        let text = format!("{options:?}");
+        assert!(
+            text.contains("60ms") && text.contains("retries: 3"),
+            "{text}"
+        );
+    });
+}
+
+#[test]
+fn no_time_and_endless_time() {
+    isolated(|| {
+        let executor = executor(1);
+        let none = executor.options().timeout(Duration::ZERO);
+        timed_out(none.submit(work, FOR_EVER).result(), Duration::ZERO);
+        for endless in [Duration::MAX, Duration::from_secs(u64::MAX)] {
+            let options = executor.options().timeout(endless);
+            assert_eq!(options.submit(cube, 2).result().unwrap(), 8);
+            let mut cubes = options.map(cube, [3]).deadline(endless);
+            assert_eq!(cubes.next().unwrap().unwrap(), 27);
+        }
+    });
+}
+
+#[test]
+fn a_limit_ends_a_shutdown() {
+    isolated(|| {
+        for end in [Executor::shutdown as fn(&_), Executor::shutdown_now] {
+            let scratch = Scratch::new();
+            let executor = executor(1);
+            let log = scratch.log("hanging");
+            let hanging = executor.options().timeout(SHORT).submit(hang, log.clone());
+            log.reaches(1);
+            end(&executor);
+            timed_out(hanging.result(), SHORT);
+        }
+    });
+}
+
+/// The kinds of errors of the results, where they are errors.
+fn kinds<R>(results: impl IntoIterator<Item = Result<R, TaskError>>) -> Vec<Option<TaskErrorKind>> {
+    let kind = |result: Result<R, TaskError>| result.err().map(|error| error.kind());
+    results.into_iter().map(kind).collect()
+}
+
+const LATE: Option<TaskErrorKind> = Some(TaskErrorKind::TimedOut);
+
+#[test]
+fn a_map_has_a_deadline() {
+    isolated(|| {
+        let executor = executor(2);
+        let deadline = Duration::from_millis(700);
+        let inputs = [1, 1, FOR_EVER].into_iter().chain(iter::repeat(FOR_EVER));
+        let mut naps = executor.map(work, inputs).window(6).deadline(deadline);
+        // Its clock starts with the first draw, not here.
+        thread::sleep(2 * deadline);
+        let start = Instant::now();
+        assert!(naps.next().unwrap().is_ok());
+        assert!(naps.next().unwrap().is_ok());
+        let late: Vec<_> = naps.by_ref().map(Result::unwrap_err).collect();
+        assert!(start.elapsed() >= deadline);
+        assert_eq!(late.len(), 6, "those that were drawn, once");
+        for error in late {
+            assert_eq!(error.kind(), TaskErrorKind::TimedOut);
+            let text = error.to_string();
+            assert!(text.contains("700ms after the first input"), "{text}");
+        }
+        assert!(naps.next().is_none());
+        assert_eq!(naps.size_hint(), (0, Some(0)));
+        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+    });
+}
+
+#[test]
+fn a_deadline_stops_the_calls_of_its_map_alone() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(1);
+        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
+        let held = executor.submit(hold, (log.clone(), gate.clone()));
+        log.reaches(1);
+        let queued = executor.map(cube, 0..3).deadline(SHORT).start();
+        let others: Vec<_> = (0..10).map(|x| executor.submit(cube, x)).collect();
+        assert_eq!(kinds(queued), [LATE; 3], "although no worker had room");
+        gate.open();
+        held.result().unwrap();
+        for (x, other) in (0..).zip(others) {
+            assert_eq!(other.result().unwrap(), cube(x));
+        }
+    });
+}
+
+#[test]
+fn what_has_come_before_the_deadline_is_given_after_it() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(2);
+        let log = scratch.log("ran");
+        let inputs = (0..4).map(|x| (log.clone(), x));
+        let deadline = Duration::from_secs(2);
+        let mut results = executor.map(record, inputs).deadline(deadline).start();
+        let over = Instant::now() + deadline;
+        log.reaches(4);
+        until("the deadline has passed", || Instant::now() > over);
+        let mut values: Vec<_> = results.by_ref().map(Result::unwrap).collect();
+        values.sort_unstable();
+        assert_eq!(values, [0, 1, 2, 3]);
+        assert!(results.next().is_none());
+    });
+}
+
+#[test]
+fn unordered_results_have_a_deadline_too() {
+    isolated(|| {
+        let executor = executor(3);
+        let inputs = [FOR_EVER, 1, FOR_EVER, 2];
+        let deadline = Duration::from_millis(700);
+        let results = executor.map(work, inputs).deadline(deadline).unordered();
+        let mut results: Vec<_> = results
+            .map(|(index, result)| (index, result.is_ok()))
+            .collect();
+        assert!(results[0].1 && results[1].1, "{results:?}");
+        results.sort_unstable();
+        let expected = [(0, false), (1, true), (2, false), (3, true)];
+        assert_eq!(results, expected);
+    });
+}
+
+#[test]
+fn deadlines_pass_while_nobody_waits() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(1);
+        let log = scratch.log("hanging");
+        let limited = executor.options().timeout(SHORT);
+        let future = limited.submit(hang, log.clone());
+        let map = executor.map(hang, iter::repeat(log.clone()));
+        let map = map.window(3).deadline(2 * SHORT).start();
+        until("the call is stopped", || future.is_done());
+        timed_out(future.result(), SHORT);
+        // Nobody looks at the map, and yet its calls do not keep the worker.
+        assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+        assert_eq!(kinds(map), [LATE; 3]);
+    });
+}
