@@ -96,10 +96,34 @@
 //!
 //! A panic, a segmentation fault, a stack overflow, `exit`, a kill from outside: each costs the call
 //! that ran and nothing else. Calls that had not begun run elsewhere, results that were sent count,
-//! and the worker is replaced. No call runs twice. What a dead worker had started is killed too.
+//! and the worker is replaced. No call runs twice, unless [`retries`](ExecutorBuilder::retries) asks for
+//! that. What a dead worker had started is killed too.
 //!
 //! This guards against faults, not against enemies: a worker has all the rights of the application,
 //! and a task that means harm can use them. What a worker *sends* is checked like any other input.
+//!
+//! # Limits to time
+//!
+//! A call that takes longer than its [`task_timeout`](ExecutorBuilder::task_timeout), or than the
+//! [`timeout`](CallOptions::timeout) of its [`options`](Executor::options), is stopped with its worker,
+//! and yields [`TimedOut`](TaskErrorKind::TimedOut). The time in the queue does not count, and no other
+//! call is harmed. [`Map::deadline`] limits all of a map. [`current`] tells a task how much time is
+//! left.
+//!
+//! ```
+//! # use pool_core::{Executor, TaskErrorKind, task};
+//! # use std::{thread, time::Duration};
+//! #[task]
+//! fn hang() {
+//!     thread::park_timeout(Duration::from_secs(3600));
+//! }
+//!
+//! # let executor = Executor::builder().workers(1).build()?;
+//! let limited = executor.options().timeout(Duration::from_millis(50));
+//! let error = limited.submit(hang, ()).result().unwrap_err();
+//! assert_eq!(error.kind(), TaskErrorKind::TimedOut);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Waiting
 //!

@@ -45,6 +45,7 @@ pub struct CallOptions<'a> {
 }
 
 impl<'a> CallOptions<'a> {
+    #[inline]
     pub(crate) fn new(pool: &'a Arc<Pool>, terms: Terms) -> Self {
         Self {
             pool,
@@ -112,7 +113,7 @@ impl<'a> CallOptions<'a> {
         let refusal = || locked.refusal(name_of(task.entry()));
         let id = match prepared.and_then(|call| refusal().map_or(Ok(call), Err)) {
             Ok((task, arguments)) => {
-                let id = locked.submit(task, arguments, self.terms);
+                let id = locked.submit(task, arguments, &self.terms);
                 locked.submitted();
                 id
             }

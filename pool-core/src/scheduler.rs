@@ -24,7 +24,6 @@ use crate::call::Parcel;
 use crate::calls::{Call, CallId, Calls, Outcome, Place};
 use crate::gate::{Breakdown, Gate};
 use crate::member::{Member, Sentence};
-use crate::sys;
 use crate::task_error::{Side, TaskError, TaskErrorKind};
 use crate::terms::Terms;
 use crate::waiter::Waiter;
@@ -182,7 +181,7 @@ impl Scheduler {
 
     /// Takes a call, with one reference to it. The gate was looked at before.
     #[inline]
-    pub(crate) fn submit(&mut self, task: TaskId, arguments: Parcel, terms: Terms) -> CallId {
+    pub(crate) fn submit(&mut self, task: TaskId, arguments: Parcel, terms: &Terms) -> CallId {
         // The backlog's own, and the caller's.
         let id = self.calls.insert(task, arguments, 2);
         self.calls.set_terms(id, terms);
@@ -206,7 +205,7 @@ impl Scheduler {
     /// Places a call of the executor's own with a worker; `false` if there is no room for it.
     pub(crate) fn place_own(&mut self, slot: usize, id: CallId) -> bool {
         let member = self.members.get_mut(slot).and_then(Option::as_mut);
-        member.is_some_and(|member| offer(&mut self.calls, member, slot, id))
+        member.is_some_and(|member| deal::offer(&mut self.calls, member, slot, id))
     }
 
     /// Ends a call that has no result, and notes whom to tell.
@@ -373,24 +372,6 @@ fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {
         Some(pid) => error.worker(pid),
         None => error,
     }
-}
-
-/// Places a call in a worker's ring; `false` if there is no room for it, or it is done.
-#[inline]
-fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: CallId) -> bool {
-    let notice = calls.course(id).map(|(course, _)| course.notice());
-    let call = calls.get(id);
-    let Some((task, arguments)) = call.pending() else {
-        return false;
-    };
-    let Some(seq) = member.offer(id, task, arguments, call.pinned, notice) else {
-        return false;
-    };
-    calls.get_mut(id).place = Some(Place::new(slot, seq));
-    if let Some((course, alarms)) = calls.course(id) {
-        alarms.add_running(course.place(sys::monotonic()));
-    }
-    true
 }
 
 /// Why a call has no result, as its worker's answer says it.

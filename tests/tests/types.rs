@@ -13,9 +13,9 @@ use std::{
 
 use futures_core::FusedStream;
 use pool_core::{
-    AnyError, AsCompleted, Error, ErrorKind, Executor, ExecutorBuilder, Map, MapStream,
-    StartMethod, Task, TaskError, TaskErrorKind, TaskFuture, TaskHandle, TaskRef, Timeout,
-    Unordered, WaitFor, Waited, as_completed, task_ref, wait,
+    AnyError, AsCompleted, CallOptions, Current, Error, ErrorKind, Executor, ExecutorBuilder, Map,
+    MapStream, StartMethod, Task, TaskError, TaskErrorKind, TaskFuture, TaskHandle, TaskRef,
+    Timeout, Unordered, WaitFor, Waited, as_completed, current, task_ref, wait,
 };
 use pool_tests::{
     isolated,
@@ -77,6 +77,7 @@ fn executor() {
     let _: fn() -> ExecutorBuilder = Executor::builder;
     let _: fn(&Executor, i64) -> TaskFuture<i64> = |e, x| e.submit(cube, x);
     let _: fn(&Executor, &(i64, i64)) -> TaskFuture<i64> = |e, pair| e.submit_ref(add, pair);
+    let _: for<'a> fn(&'a Executor) -> CallOptions<'a> = Executor::options;
     let _: fn(&Executor, Range<i64>) -> Map<i64, Range<i64>> = |e, inputs| e.map(cube, inputs);
     let _: fn(&Executor) = |e| drop(e.map_ref(cube, &[1, 2]).map(|r: Result<i64, TaskError>| r));
     let _: fn(&Executor) = Executor::close;
@@ -88,6 +89,20 @@ fn executor() {
     let _: fn(&Executor) -> Vec<u32> = Executor::worker_pids;
 }
 
+/// Every method of the options of calls.
+fn options() {
+    const fn copy<T: Copy + Send + Sync + Debug>() {}
+    const { copy::<CallOptions<'_>>() };
+    let _: fn(CallOptions<'static>, Duration) -> CallOptions<'static> = CallOptions::timeout;
+    let _: fn(CallOptions<'static>, u32) -> CallOptions<'static> = CallOptions::retries;
+    let _: fn(CallOptions<'static>, bool) -> CallOptions<'static> = CallOptions::kill_on_drop;
+    let _: fn(&CallOptions<'_>, i64) -> TaskFuture<i64> = |o, x| o.submit(cube, x);
+    let _: fn(&CallOptions<'_>, &i64) -> TaskFuture<i64> = |o, x| o.submit_ref(cube, x);
+    let _: fn(&CallOptions<'_>, Range<i64>) -> Map<i64, Range<i64>> = |o, xs| o.map(cube, xs);
+    let _: fn(&CallOptions<'_>) = |o| drop(o.map_ref(add, &[(1, 2)]).map(Outcome::<i64>::ok));
+    let _: fn() -> Option<Current> = current;
+}
+
 /// Every setter of a builder.
 fn builder() {
     let _: fn(&ExecutorBuilder) -> ExecutorBuilder = Clone::clone;
@@ -95,6 +110,9 @@ fn builder() {
     let _: fn(ExecutorBuilder, StartMethod) -> ExecutorBuilder = ExecutorBuilder::start_method;
     let _: fn(ExecutorBuilder) -> ExecutorBuilder = |b| b.initializer(nothing, ());
     let _: fn(ExecutorBuilder, u32, Duration) -> ExecutorBuilder = ExecutorBuilder::restart_limit;
+    let _: [fn(ExecutorBuilder, Duration) -> ExecutorBuilder; 2] =
+        [ExecutorBuilder::task_timeout, ExecutorBuilder::grace];
+    let _: fn(ExecutorBuilder, u32) -> ExecutorBuilder = ExecutorBuilder::retries;
     let _: fn(ExecutorBuilder) -> Result<Executor, Error> = ExecutorBuilder::build;
     let _ = [
         StartMethod::ForkServer,
@@ -150,6 +168,7 @@ fn map() {
     let _: fn(&mut Mapped) -> Option<Outcome<i64>> = Iterator::next;
     let _: fn(Mapped) -> Mapped = Map::start;
     let _: fn(Mapped, usize) -> Mapped = Map::window;
+    let _: fn(Mapped, Duration) -> Mapped = Map::deadline;
     let _: fn(&mut Mapped, Duration) -> Within<Outcome<i64>> = Map::next_timeout;
     let _: fn(Mapped) -> Loose = Map::unordered;
     let _: fn(Mapped) -> MapStream<i64, Range<i64>> = Map::into_stream;
@@ -162,6 +181,7 @@ fn errors() {
     let _: fn(&TaskError) -> TaskErrorKind = TaskError::kind;
     let _: fn(&TaskError) -> &str = TaskError::task;
     let _: fn(&TaskError) -> Option<u32> = TaskError::worker_pid;
+    let _: fn(&TaskError) -> u32 = TaskError::attempts;
     let _: fn(&TaskError) -> Option<i32> = TaskError::signal;
     let _: fn(&TaskError) -> Option<i32> = TaskError::exit_code;
     let _: [fn(&TaskError) -> Option<&str>; 3] = [
@@ -207,6 +227,7 @@ fn references() {
 #[test]
 fn every_name_is_there() {
     executor();
+    options();
     builder();
     task_future::<*const ()>();
     map();

@@ -7,9 +7,9 @@ use crate::terms::{Alarms, Course, Terms};
 impl Calls {
     /// Notes what was asked for a call that was not placed yet.
     #[inline]
-    pub(crate) fn set_terms(&mut self, id: CallId, terms: Terms) {
-        if terms != Terms::default() {
-            self.set_course(id, Course::new(terms));
+    pub(crate) fn set_terms(&mut self, id: CallId, terms: &Terms) {
+        if *terms != Terms::default() {
+            self.set_course(id, Course::new(*terms));
         }
     }
 

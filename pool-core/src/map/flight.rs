@@ -330,7 +330,7 @@ impl<I: Iterator> Source<I> {
             let (id, bytes) = match prepared {
                 Ok((task, arguments)) => {
                     let bytes = arguments.len();
-                    (locked.submit(task, arguments, self.terms), bytes)
+                    (locked.submit(task, arguments, &self.terms), bytes)
                 }
                 Err(error) => (locked.submit_failed(error), 0),
             };

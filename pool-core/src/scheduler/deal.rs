@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Scheduler, offer};
+use super::Scheduler;
+use crate::calls::{CallId, Calls, Place};
 use crate::member::Member;
+use crate::sys;
 
 /// How much work a worker is dealt ahead.
 const RING_TIME: Duration = Duration::from_millis(1);
@@ -125,6 +127,24 @@ impl Scheduler {
             && (self.to_watch
                 || (self.members().any(idle) && self.members().any(|member| member.live() > 1)))
     }
+}
+
+/// Places a call in a worker's ring; `false` if there is no room for it, or it is done.
+#[inline]
+pub(super) fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: CallId) -> bool {
+    let notice = calls.course(id).map(|(course, _)| course.notice());
+    let call = calls.get(id);
+    let Some((task, arguments)) = call.pending() else {
+        return false;
+    };
+    let Some(seq) = member.offer(id, task, arguments, call.pinned, notice) else {
+        return false;
+    };
+    calls.get_mut(id).place = Some(Place::new(slot, seq));
+    if let Some((course, alarms)) = calls.course(id) {
+        alarms.add_running(course.place(sys::monotonic()));
+    }
+    true
 }
 
 /// Whether it pays to have another worker run what this one has before it, as far as can be told.

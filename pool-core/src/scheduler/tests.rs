@@ -85,7 +85,7 @@ impl World {
         }
         let arguments = fixture::arguments(number);
         let known = Known {
-            id: self.scheduler.submit(fixture::task(), arguments, terms),
+            id: self.scheduler.submit(fixture::task(), arguments, &terms),
             runs: 0,
             retries: 0,
             cancelled: false,
@@ -351,7 +351,7 @@ fn submit(world: &mut World, number: u64, size: usize) -> CallId {
     let arguments = fixture::sized_arguments(number, size);
     world
         .scheduler
-        .submit(fixture::task(), arguments, Terms::default())
+        .submit(fixture::task(), arguments, &Terms::default())
 }
 
 #[test]

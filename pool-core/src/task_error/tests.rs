@@ -179,3 +179,21 @@ fn a_broken_executor_says_why() {
          executor is broken: the initializer failed 3 times, .. }",
     );
 }
+
+#[test]
+fn attempts_are_counted_and_told_where_there_were_more() {
+    let once = error(Kind::WorkerDied).worker(4711).status(6);
+    assert_eq!(once.attempts(), 1);
+    assert!(!once.to_string().contains("tried"));
+    let thrice = once.tried_before(2);
+    assert_eq!(thrice.attempts(), 3);
+    says(
+        &thrice,
+        "task 'thumbs::resize' did not finish, as its worker died (worker 4711 was killed by \
+         signal 6 (SIGABRT)); it was tried 3 times",
+    );
+    let given_up = error(Kind::Cancelled).tried_before(1);
+    assert_eq!(given_up.attempts(), 1);
+    assert!(given_up.to_string().ends_with("; it was tried once"));
+    assert_eq!(error(Kind::Cancelled).attempts(), 0);
+}

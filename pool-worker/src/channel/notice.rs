@@ -46,10 +46,10 @@ impl Notice {
 pub struct Claim {
     /// The position of the call's frame.
     position: u64,
+    /// When it is to be over, in nanoseconds of [`sys::monotonic`].
+    deadline: u64,
     /// How many workers have begun the call, this one among them.
     pub attempt: u32,
-    /// When it is to be over, by [`sys::monotonic`].
-    pub deadline: Option<Duration>,
 }
 
 impl Claim {
@@ -59,20 +59,24 @@ impl Claim {
         let Some(notice) = notice else {
             return Self {
                 position,
+                deadline: NO_LIMIT,
                 attempt: 1,
-                deadline: None,
             };
         };
-        let now = sys::monotonic();
+        let now = u64::try_from(sys::monotonic().as_nanos()).unwrap_or(u64::MAX);
         let stamp = &segment.header().stamp.0;
-        let nanoseconds = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        stamp.time.store(nanoseconds, Relaxed);
+        stamp.time.store(now, Relaxed);
         stamp.position.store(position, Release);
         Self {
             position,
+            deadline: now.saturating_add(notice.raw_limit()),
             attempt: notice.attempt,
-            deadline: notice.limit.and_then(|limit| now.checked_add(limit)),
         }
+    }
+
+    /// When the call is to be over, by [`sys::monotonic`].
+    pub fn deadline(&self) -> Option<Duration> {
+        (self.deadline != NO_LIMIT).then(|| Duration::from_nanos(self.deadline))
     }
 }
 

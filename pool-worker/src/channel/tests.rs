@@ -185,7 +185,7 @@ fn a_notice_goes_with_its_call_and_with_no_other() {
     end.wake();
     let (call, _) = next_call(&mut worker);
     assert_eq!((call.seq, call.claim.attempt), (1, 1));
-    assert_eq!(call.claim.deadline, None);
+    assert_eq!(call.claim.deadline(), None);
     let (call, arguments) = next_call(&mut worker);
     assert_eq!((call.task, call.seq, call.claim.attempt), (7, 2, 3));
     assert_eq!(arguments.bytes, [1]);
@@ -193,7 +193,7 @@ fn a_notice_goes_with_its_call_and_with_no_other() {
     assert_eq!(end.stamp(plain), None);
     let begun = end.stamp(told).unwrap();
     assert!((before..=sys::monotonic()).contains(&begun));
-    assert_eq!(call.claim.deadline, Some(begun + notice.limit.unwrap()));
+    assert_eq!(call.claim.deadline(), Some(begun + notice.limit.unwrap()));
 }
 
 #[test]

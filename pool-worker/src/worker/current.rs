@@ -130,7 +130,7 @@ impl Current {
     /// How long the call may yet run before it is out of time; `None` if there is no limit. The
     /// deadline of a map is not told.
     pub fn time_left(&self) -> Option<Duration> {
-        let deadline = self.claim.deadline?;
+        let deadline = self.claim.deadline()?;
         Some(deadline.saturating_sub(sys::monotonic()))
     }
 

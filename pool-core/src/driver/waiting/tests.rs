@@ -20,7 +20,7 @@ fn busy() -> (Pool, fixture::Worker, CallId) {
     let (member, worker) = fixture::worker(1, true);
     let mut locked = pool.lock();
     locked.admit(0, member);
-    let id = locked.submit(fixture::task(), fixture::arguments(1), Terms::default());
+    let id = locked.submit(fixture::task(), fixture::arguments(1), &Terms::default());
     locked.turn();
     drop(locked);
     (pool, worker, id)
