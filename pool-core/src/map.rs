@@ -128,7 +128,7 @@ impl<R, I: Iterator> Map<R, I> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.source.set_deadline(deadline);
+        self.source.set_deadline(deadline, &self.flight);
         self
     }
 

@@ -365,6 +365,22 @@ fn what_has_come_before_the_deadline_is_given_after_it() {
 }
 
 #[test]
+fn a_deadline_holds_for_what_was_drawn_before_it_was_set() {
+    isolated(|| {
+        let executor = executor(2);
+        for limit in [Duration::MAX, 2 * AMPLE] {
+            let options = executor.options().timeout(limit);
+            let naps = options.map(work, [FOR_EVER; 5]).start();
+            let start = Instant::now();
+            assert_eq!(kinds(naps.deadline(SHORT)), [LATE; 5]);
+            assert!(start.elapsed() < AMPLE);
+        }
+        let none = executor.map(work, [1, 300]).deadline(SHORT).start();
+        assert!(none.deadline(Duration::MAX).all(|nap| nap.is_ok()));
+    });
+}
+
+#[test]
 fn unordered_results_have_a_deadline_too() {
     isolated(|| {
         let executor = executor(3);

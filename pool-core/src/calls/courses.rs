@@ -2,14 +2,28 @@
 //! that lies beside the slots.
 
 use super::{CallId, Calls};
-use crate::terms::{Alarms, Course, Terms};
+use crate::terms::{Alarms, Course, Deadline, Terms};
 
 impl Calls {
-    /// Notes what was asked for a call that was not placed yet.
+    /// Notes what was asked for a call of which nothing was.
     #[inline]
     pub(crate) fn set_terms(&mut self, id: CallId, terms: &Terms) {
         if *terms != Terms::default() {
             self.set_course(id, Course::new(*terms));
+        }
+    }
+
+    /// Has a call done by then, if it is not.
+    pub(crate) fn set_deadline(&mut self, id: CallId, deadline: Option<Deadline>) {
+        if let Some((course, alarms)) = self.course(id) {
+            course.terms.deadline = deadline;
+            alarms.add_deadline(course.deadline());
+        } else if !self.get(id).is_done() {
+            let terms = Terms {
+                deadline,
+                ..Terms::default()
+            };
+            self.set_terms(id, &terms);
         }
     }
 

@@ -67,8 +67,9 @@ pub(crate) struct Source<I: Iterator> {
     /// Inputs that were drawn and are not submitted: kept here, as drawing the next may panic.
     drawn: Batch,
     terms: Terms,
-    /// How long after the first draw all has to be done, until that comes.
+    /// How long after the first draw all has to be done.
     allowed: Option<Duration>,
+    first_draw: Option<Duration>,
 }
 
 impl Flight {
@@ -106,6 +107,18 @@ impl Flight {
             self.result_bytes = output.len().max(faded);
         }
         Some((index, outcome))
+    }
+
+    /// Has all calls in flight done by then.
+    fn set_deadline(&self, deadline: Option<Deadline>) {
+        if self.items.is_empty() {
+            return;
+        }
+        let mut locked = self.pool.lock();
+        for Item { id, .. } in self.items.iter().flatten() {
+            locked.set_deadline(*id, deadline);
+        }
+        locked.turn();
     }
 
     /// Notes a call that was drawn.
@@ -236,6 +249,7 @@ impl<I: Iterator> Source<I> {
             drawn: Batch::default(),
             terms,
             allowed: None,
+            first_draw: None,
         }
     }
 
@@ -245,17 +259,33 @@ impl<I: Iterator> Source<I> {
         self.fixed = true;
     }
 
-    /// Has all done so long after the first draw, which is yet to come.
-    pub(super) fn set_deadline(&mut self, deadline: Duration) {
-        self.allowed = (deadline != Duration::MAX).then_some(deadline);
+    /// Has all done so long after the first draw, also what was drawn already.
+    pub(super) fn set_deadline(&mut self, allowed: Duration, flight: &Flight) {
+        self.allowed = (allowed != Duration::MAX).then_some(allowed);
+        self.fix_deadline();
+        flight.set_deadline(self.terms.deadline);
     }
 
-    /// Whether inputs may still be drawn. The first time the clock of the deadline starts.
-    fn has_time(&mut self) -> bool {
-        if let Some(allowed) = self.allowed.take() {
-            let at = sys::monotonic().saturating_add(allowed);
-            self.terms.deadline = Some(Deadline { at, allowed });
+    /// The clock of the deadline starts, unless it runs.
+    #[inline]
+    fn begin(&mut self) {
+        if self.first_draw.is_none() {
+            self.first_draw = Some(sys::monotonic());
+            self.fix_deadline();
         }
+    }
+
+    fn fix_deadline(&mut self) {
+        let deadline = self.first_draw.zip(self.allowed);
+        self.terms.deadline = deadline.map(|(start, allowed)| Deadline {
+            at: start.saturating_add(allowed),
+            allowed,
+        });
+    }
+
+    /// Whether inputs may still be drawn.
+    #[inline]
+    fn has_time(&self) -> bool {
         let deadline = self.terms.deadline;
         deadline.is_none_or(|deadline| sys::monotonic() < deadline.at)
     }
@@ -278,8 +308,7 @@ impl<I: Iterator> Source<I> {
         }
         let (least, most) = self.inputs.size_hint();
         // Inputs without end come to one.
-        let is_ended_in_time = self.allowed.is_some() || self.terms.deadline.is_some();
-        let least = if is_ended_in_time && most.is_none() {
+        let least = if self.allowed.is_some() && most.is_none() {
             0
         } else {
             least
@@ -296,6 +325,7 @@ impl<I: Iterator> Source<I> {
         if self.exhausted || flight.count + step > self.window {
             return;
         }
+        self.begin();
         let wanted = (self.window - flight.count).min(MAX_STEP);
         let mut bytes = flight.bytes + flight.count * flight.result_bytes;
         while self.drawn.len() < wanted

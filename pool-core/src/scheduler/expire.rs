@@ -11,7 +11,7 @@ use super::{Cancelled, Scheduler, with_worker};
 use crate::calls::CallId;
 use crate::member::Sentence;
 use crate::task_error::{TaskError, TaskErrorKind};
-use crate::terms::Overdue;
+use crate::terms::{Deadline, Overdue};
 
 impl Scheduler {
     /// The same, that asks workers to end and lets them live so long, before it kills them for calls
@@ -19,6 +19,11 @@ impl Scheduler {
     pub(crate) fn with_grace(mut self, grace: Option<Duration>) -> Self {
         self.grace = grace;
         self
+    }
+
+    /// Has a call done by then, if it is not.
+    pub(crate) fn set_deadline(&mut self, id: CallId, deadline: Option<Deadline>) {
+        self.calls.set_deadline(id, deadline);
     }
 
     /// Stops the calls that are out of time at `now`.
