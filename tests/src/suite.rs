@@ -26,6 +26,8 @@ macro_rules! for_each_check {
             initialized_before_any_call
             shutdown_finishes_what_is_pending
             kill_ends_what_runs
+            a_limit_stops_what_takes_too_long
+            a_death_is_tried_again_on_request
             shared_values_are_read_and_handed_back
         }
     };
@@ -166,6 +168,45 @@ pub fn every_misdeed_costs_one_call(builder: &ExecutorBuilder) {
     for (x, result) in odd_fail {
         assert_eq!(result.is_ok(), x % 2 == 0);
     }
+}
+
+/// A call that is out of time is stopped, and no other.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn a_limit_stops_what_takes_too_long(builder: &ExecutorBuilder) {
+    let executor = build(builder, 2);
+    let scratch = Scratch::new();
+    let limited = executor.options().timeout(Duration::from_millis(50));
+    let hanging = limited.submit(hang, scratch.log("hanging"));
+    let others: Vec<_> = (0..20).map(|x| executor.submit(cube, x)).collect();
+    fails_with(hanging.result(), TaskErrorKind::TimedOut);
+    for (x, other) in (0..).zip(others) {
+        assert_eq!(other.result().unwrap(), cube(x));
+    }
+}
+
+/// A call whose worker dies begins anew, where that was asked for.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn a_death_is_tried_again_on_request(builder: &ExecutorBuilder) {
+    let executor = build(&builder.clone().retries(2), 2);
+    assert_eq!(executor.submit(die_before, 3).result().unwrap(), 3);
+    let error = executor.submit(die_before, 4).result().unwrap_err();
+    assert_eq!(error.attempts(), 3, "{error}");
+}
+
+/// Ends its process in each attempt before this one; gives the attempt.
+#[pool_core::task]
+fn die_before(last: u32) -> u32 {
+    let attempt = pool_core::current().expect("a task runs").attempt();
+    if attempt < last {
+        std::process::exit(0);
+    }
+    attempt
 }
 
 /// Workers killed from outside are replaced.

@@ -69,7 +69,8 @@ impl ExecutorBuilder {
     /// A task that may be tried again must bear to be run in part before it is run as a whole. A panic
     /// is not tried again, nor what was killed, or ran out of time: each attempt has its own time. If
     /// the worker of the last attempt dies, too, the call fails with what that one died of;
-    /// [`attempts`](crate::TaskError::attempts) counts them.
+    /// [`attempts`](crate::TaskError::attempts) counts them. After
+    /// [`shutdown_now`](crate::Executor::shutdown_now) nothing begins anew.
     ///
     /// ```
     /// use pool_core::{Executor, task};
