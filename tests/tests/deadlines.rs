@@ -7,9 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{Executor, ExecutorBuilder, TaskError, TaskErrorKind, task};
+use pool_core::{
+    Executor, ExecutorBuilder, TaskError, TaskErrorKind, WaitFor, as_completed, task, wait,
+};
 use pool_tests::{
-    Log, Scratch, fails_with, isolated, processes, rounds,
+    Log, Scratch, fails_with, isolated, processes, rounds, sys,
     tasks::{count, cube, hang, hold, nothing, pid, record, work},
     until,
 };
@@ -60,6 +62,13 @@ fn ignore_signals(log: Log) {
     hang(log);
 }
 
+/// Has its process stopped, as by a debugger.
+#[task]
+fn stand_still(log: Log) {
+    log.add(process::id());
+    sys::kill(process::id(), libc::SIGSTOP).unwrap();
+}
+
 /// Starts a process, and never ends.
 #[task]
 fn start_and_hang(log: Log) {
@@ -78,6 +87,7 @@ fn whatever_hangs_is_stopped() {
             limited.submit(hang, log.clone()),
             limited.submit(spin, log.clone()),
             limited.submit(ignore_signals, log.clone()),
+            limited.submit(stand_still, log.clone()),
             limited.submit(start_and_hang, log.clone()),
         ];
         for future in hanging {
@@ -85,7 +95,7 @@ fn whatever_hangs_is_stopped() {
             assert_eq!(error.signal(), Some(libc::SIGKILL));
         }
         let stopped = log.numbers();
-        assert_eq!(stopped.len(), 4);
+        assert_eq!(stopped.len(), 5);
         let new = executor.submit(pid, ()).result().unwrap();
         assert!(!stopped.contains(&new), "the worker was not replaced");
         until("what they had started is gone", || {
@@ -113,6 +123,37 @@ fn it_is_stopped_in_time() {
         late.sort_unstable();
         println!("later than the limit by {late:?}");
         assert!(late[late.len() / 2] < Duration::from_millis(30), "{late:?}");
+    });
+}
+
+#[test]
+fn whoever_waits_is_told() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(2);
+        let limited = executor.options().timeout(SHORT);
+        let call = || limited.submit(work, FOR_EVER);
+        timed_out(pollster::block_on(call()), SHORT);
+        timed_out(call().result_timeout(AMPLE).unwrap(), SHORT);
+        assert!(call().wait_timeout(AMPLE));
+        let told = scratch.log("told");
+        let teller = told.clone();
+        call().on_done(move |result| teller.add(result.unwrap_err()));
+        told.reaches(1);
+        assert!(told.lines()[0].contains("its limit is 60ms"));
+        let calls = [call(), executor.submit(work, 0), call()];
+        let waited = wait(&calls, WaitFor::All, Some(AMPLE));
+        assert_eq!(waited.done.len(), 3);
+        let mut results: Vec<_> = as_completed(calls).collect();
+        results.sort_unstable_by_key(|(index, _)| *index);
+        let failed: Vec<_> = results.iter().map(|(_, result)| result.is_err()).collect();
+        assert_eq!(failed, [true, false, true]);
+        // Several threads wait for one.
+        let shared = call();
+        thread::scope(|scope| {
+            let waits = [(); 3].map(|()| scope.spawn(|| shared.wait_timeout(AMPLE)));
+            assert!(waits.into_iter().all(|wait| wait.join().unwrap()));
+        });
     });
 }
 
