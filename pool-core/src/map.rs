@@ -121,7 +121,7 @@ impl<R, I: Iterator> Map<R, I> {
     ///
     /// let executor = Executor::builder().workers(1).build()?;
     /// let inputs = [1, 2].into_iter().chain(std::iter::repeat(60_000));
-    /// let mut naps = executor.map(nap, inputs).deadline(Duration::from_millis(400));
+    /// let mut naps = executor.map(nap, inputs).deadline(Duration::from_secs(1));
     /// assert_eq!(naps.next().unwrap()?, 1);
     /// assert_eq!(naps.next().unwrap()?, 2);
     /// assert!(naps.all(|nap| nap.unwrap_err().kind() == TaskErrorKind::TimedOut));

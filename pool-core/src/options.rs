@@ -28,7 +28,7 @@ use crate::terms::Terms;
 /// }
 ///
 /// let executor = Executor::builder().workers(2).build()?;
-/// let quick = executor.options().timeout(Duration::from_millis(400));
+/// let quick = executor.options().timeout(Duration::from_secs(1));
 /// let naps: Vec<_> = quick.map(nap, [1, 60_000, 2]).collect();
 /// assert_eq!(naps[0].as_ref().unwrap(), &1);
 /// assert_eq!(naps[1].as_ref().unwrap_err().kind(), TaskErrorKind::TimedOut);

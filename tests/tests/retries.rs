@@ -188,7 +188,7 @@ fn each_attempt_has_its_own_time() {
         let options = executor
             .options()
             .retries(5)
-            .timeout(Duration::from_millis(100));
+            .timeout(Duration::from_secs(1));
         let log = scratch.log("hanging");
         let error = options.submit(die_then_hang, log.clone()).result();
         let error = fails_with(error, TaskErrorKind::TimedOut);
