@@ -67,6 +67,10 @@ fn ignore_signals(log: Log) {
 fn stand_still(log: Log) {
     log.add(process::id());
     sys::kill(process::id(), libc::SIGSTOP).unwrap();
+    // The signal may stop another thread a moment before this one.
+    loop {
+        thread::park();
+    }
 }
 
 /// Starts a process, and never ends.
