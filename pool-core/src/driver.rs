@@ -103,7 +103,9 @@ impl Drop for Locked<'_> {
         let told = self.take_told();
         let spent = self.take_spent();
         self.state = None;
-        self.pool.notifier.notify(told);
+        if !told.is_empty() {
+            self.pool.notifier.notify(told);
+        }
         drop(spent);
     }
 }
@@ -128,7 +130,10 @@ impl Locked<'_> {
     /// the words it is told by from the worker's cache again and again.
     pub(crate) fn submitted(&mut self) {
         match self.queued() {
-            1 => self.deal(),
+            1 => {
+                self.look_at_clock();
+                self.deal();
+            }
             queued if queued.is_multiple_of(SUBMITS_PER_TURN) => {}
             _ => return,
         }

@@ -22,6 +22,7 @@ mod bells;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod limits;
+mod pace;
 mod streams;
 mod tenure;
 
@@ -29,8 +30,6 @@ pub(crate) use tenure::Tenure;
 
 /// For how long a worker may look for calls before it sleeps, where there are cores to spare.
 const SPIN_MICROSECONDS: u32 = 50;
-/// How long after its last answer a worker's pace says nothing about the call that it runs.
-const PACE_HOLDS: Duration = Duration::from_millis(1);
 /// The state of a bell of which nothing is known.
 const UNKNOWN_BELL: u32 = u32::MAX;
 
@@ -72,6 +71,8 @@ pub(crate) struct Member {
     armed: u32,
     /// Something was put into, or taken out of, the worker's rings since it was last woken.
     touched: bool,
+    /// When the scheduler last looked at the clock.
+    now: Instant,
     last_progress: Instant,
     tenure: Tenure,
     pub(crate) sentence: Sentence,
@@ -113,6 +114,7 @@ impl Member {
         ready: bool,
         tenure: Tenure,
     ) -> Self {
+        let now = Instant::now();
         Self {
             number,
             pid: None,
@@ -128,7 +130,8 @@ impl Member {
             attended: false,
             armed: UNKNOWN_BELL,
             touched: false,
-            last_progress: Instant::now(),
+            now,
+            last_progress: now,
             tenure,
             sentence: Sentence::None,
             grace_end: None,
@@ -187,23 +190,8 @@ impl Member {
         self.ready && self.sentence == Sentence::None && self.streamed.is_none() && self.serves()
     }
 
-    pub(crate) fn pace(&self) -> Option<Duration> {
-        self.link.pace()
-    }
-
     pub(crate) fn allow_spinning(&self) {
         self.link.allow_spinning(SPIN_MICROSECONDS);
-    }
-
-    /// How much work it has before it, where that can be told.
-    pub(crate) fn work_left(&self) -> Option<Duration> {
-        if self.live == 0 {
-            return Some(Duration::ZERO);
-        }
-        let pace = self
-            .pace()
-            .filter(|_| self.last_progress.elapsed() < PACE_HOLDS)?;
-        Some(pace.saturating_mul(u32::try_from(self.live).unwrap_or(u32::MAX)))
     }
 
     /// Places a call in the worker's ring, after telling the worker of the shared values that it
@@ -233,7 +221,7 @@ impl Member {
             self.streamed = Some(Sent::default());
         }
         if self.live == 0 {
-            self.last_progress = Instant::now();
+            self.last_progress = self.now;
         }
         self.window.push_back(Some(Placed {
             id,
@@ -254,11 +242,6 @@ impl Member {
         if std::mem::take(&mut self.touched) {
             self.link.wake();
         }
-    }
-
-    /// Notes that answers came.
-    pub(crate) fn progressed(&mut self) {
-        self.last_progress = Instant::now();
     }
 
     /// Takes the next answer and the call that it answers.

@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_worker::channel::Payload;
 use pool_worker::protocol::{PanicReport, Status};
@@ -293,11 +293,20 @@ impl Scheduler {
     /// `true` means that there may be more to do at once.
     #[must_use]
     pub(crate) fn turn(&mut self) -> bool {
+        self.look_at_clock();
         for slot in 0..self.members.len() {
             self.collect(slot);
         }
         self.deal();
         self.settle()
+    }
+
+    /// Notes what time it is, for all that is done until this is called again.
+    pub(crate) fn look_at_clock(&mut self) {
+        let now = Instant::now();
+        for member in self.members.iter_mut().flatten() {
+            member.look_at_clock(now);
+        }
     }
 
     /// Takes in the answers of one worker.

@@ -172,8 +172,9 @@ fn depth(member: &Member) -> usize {
 
 /// How many calls the worker can be expected to run in a time, and at least one.
 fn calls_in(time: Duration, member: &Member) -> usize {
+    let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     member.pace().map_or(1, |pace| {
-        let calls = time.as_nanos() / pace.as_nanos().max(1);
+        let calls = nanoseconds(time) / nanoseconds(pace).max(1);
         usize::try_from(calls)
             .unwrap_or(MAX_DEPTH)
             .clamp(1, MAX_DEPTH)
