@@ -69,7 +69,7 @@ pub(crate) struct Member {
     attended: bool,
     /// What the bell was armed with for the event loop, until it rang.
     armed: u32,
-    /// Something was put into, or taken out of, the worker's rings since it was last woken.
+    /// There is something new for the worker since it was last woken: calls, or room for answers.
     touched: bool,
     /// When the scheduler last looked at the clock.
     now: Instant,
@@ -250,7 +250,6 @@ impl Member {
         &mut self,
         calls: &mut Calls,
     ) -> Result<Option<(CallId, Status, Payload)>, Violation> {
-        let before = self.link.taken();
         let whole = self.window.len() - usize::from(self.is_streaming());
         let received = self.link.receive(|link, seq| {
             let index = seq.wrapping_sub(self.first_seq) as usize;
@@ -259,8 +258,7 @@ impl Member {
                 .and_then(Option::as_mut)
                 .map_or_else(Vec::new, |placed| placed.give_memory(link, calls))
         });
-        // Also a part of an answer makes room for which the worker may be asleep.
-        self.touched |= self.link.taken() != before;
+        self.touched |= self.link.may_have_made_room();
         let Some(answer) = received? else {
             return Ok(None);
         };

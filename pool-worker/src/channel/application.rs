@@ -79,6 +79,8 @@ pub struct ApplicationEnd {
     given_back: u64,
     /// Up to where there are answers, when that was looked at.
     seen: u64,
+    /// There were so many that the worker may sleep until there is room for more.
+    crowded: bool,
     /// The answer of which a part has arrived.
     partial: Option<(u32, Status, Partial)>,
     bell_number: u32,
@@ -99,6 +101,7 @@ impl ApplicationEnd {
             tail: 0,
             given_back: 0,
             seen: 0,
+            crowded: false,
             partial: None,
             bell_number: 0,
             roused: false,
@@ -225,8 +228,10 @@ impl ApplicationEnd {
         }
     }
 
-    /// Wakes the worker if it sleeps. To be called after calls were placed or answers taken.
+    /// Wakes the worker if it sleeps. To be called after calls were placed, or when answers were taken
+    /// and that [may have made room](Self::may_have_made_room).
     pub fn wake(&mut self) {
+        self.crowded = false;
         if self.published != self.head {
             self.publish();
         }
@@ -248,9 +253,9 @@ impl ApplicationEnd {
         self.segment.header().doze.0.load(Relaxed) == 0
     }
 
-    /// How many bytes were ever taken out of the ring of answers: moves with each frame.
-    pub fn taken(&self) -> u64 {
-        self.tail
+    /// Whether the worker may have to be woken, as it had no room for an answer and now has.
+    pub fn may_have_made_room(&self) -> bool {
+        self.crowded
     }
 
     /// Whether something lies in the ring of answers.
