@@ -140,6 +140,8 @@ impl Calls {
         if self.slots.len() > KEPT_SLOTS {
             self.slots = Vec::new();
             self.free = None;
+            self.waiters.shrink_to_fit();
+            self.courses.shrink_to_fit();
         }
     }
 

@@ -16,7 +16,9 @@ use pool_worker::shared::Postbox;
 use crate::call::Parcel;
 use crate::calls::{CallId, Calls};
 use crate::sys;
+
 use crate::terms::Overdue;
+use bells::Attention;
 
 mod bells;
 #[cfg(test)]
@@ -65,8 +67,7 @@ pub(crate) struct Member {
     pub(crate) patience: Patience,
     /// The worker's initializer, if there is one, has returned.
     pub(crate) ready: bool,
-    /// A thread waits for this worker and rings for itself.
-    attended: bool,
+    attention: Attention,
     /// What the bell was armed with for the event loop, until it rang.
     armed: u32,
     /// There is something new for the worker since it was last woken: calls, or room for answers.
@@ -127,7 +128,7 @@ impl Member {
             streamed: None,
             patience: Patience::default(),
             ready,
-            attended: false,
+            attention: Attention::Nobodys,
             armed: UNKNOWN_BELL,
             touched: false,
             now,

@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pool_worker::channel::Payload;
 use pool_worker::protocol::{PanicReport, Status};
@@ -258,6 +258,9 @@ impl Scheduler {
     pub(crate) fn wait(&mut self, id: CallId, waiter: Waiter) -> Result<(), Waiter> {
         self.calls.add_waiter(id, waiter)?;
         self.waiting += 1;
+        if let Some((_, member)) = self.holder(id) {
+            member.hurry_attendant();
+        }
         Ok(())
     }
 
@@ -299,14 +302,6 @@ impl Scheduler {
         }
         self.deal();
         self.settle()
-    }
-
-    /// Notes what time it is, for all that is done until this is called again.
-    pub(crate) fn look_at_clock(&mut self) {
-        let now = Instant::now();
-        for member in self.members.iter_mut().flatten() {
-            member.look_at_clock(now);
-        }
     }
 
     /// Takes in the answers of one worker.
@@ -365,6 +360,10 @@ impl Scheduler {
             self.calls.get_mut(id).place = None;
             self.calls.retain(id);
             self.backlog.push_front(id);
+            // Nobody has looked at it while it was with nobody.
+            if let Some((course, alarms)) = self.calls.course(id) {
+                alarms.add_deadline(course.deadline());
+            }
         }
         any
     }

@@ -327,6 +327,7 @@ impl Supervisor {
     /// Ends all processes of the executor.
     fn tear_down(mut self) {
         self.drop_preload();
+        self.drop_last_calls();
         let members = self.pool.lock().dismiss();
         // Closing the control sockets ends the workers, and the fork server reaps them.
         drop(members);

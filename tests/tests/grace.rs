@@ -274,6 +274,31 @@ fn dropped_futures_stop_their_calls_if_asked() {
 }
 
 #[test]
+fn dropped_after_their_calls_end_futures_hold_up_nobody() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(1);
+        for round in 0..rounds() {
+            // A worker that is known to be fast is given many calls ahead.
+            for x in 0..100 {
+                executor.submit(cube, x).result().unwrap();
+            }
+            let ran = scratch.log(&format!("ran-{round}"));
+            let gate = scratch.gate(&format!("gate-{round}"));
+            let ended = executor.options().kill_on_drop(true);
+            let ended = ended.submit(record, (ran.clone(), 1));
+            drop(executor.submit(pass, (gate.clone(), 2)));
+            drop(executor.submit(record, (ran.clone(), 3)));
+            ran.reaches(1);
+            drop(ended);
+            gate.open();
+            // Nobody waits for a call, or makes one.
+            ran.reaches(2);
+        }
+    });
+}
+
+#[test]
 fn futures_that_were_awaited_or_handed_on_stop_nothing() {
     isolated(|| {
         let scratch = Scratch::new();

@@ -89,7 +89,9 @@ impl Drop for CallRef {
     fn drop(&mut self) {
         if !self.released && !self.pool.is_copy() {
             let mut locked = self.pool.lock();
-            if self.kills && locked.stop(self.id) {
+            if self.kills && !locked.call(self.id).is_done() {
+                locked.stop(self.id);
+                // Also where that came too late: calls behind it may have been taken back.
                 locked.turn();
             }
             locked.release(self.id);

@@ -139,6 +139,7 @@ impl Pool {
         deadline: Option<Instant>,
     ) {
         let hungry = locked.queued() > 0;
+        let may_take_time = haste == Haste::WithOthers && !locked.has_waiters();
         let Some((slot, member)) = locked.holder(id) else {
             return;
         };
@@ -147,8 +148,7 @@ impl Pool {
             return self.sleep_on_call(locked, id, deadline);
         };
         let count = doorbell.count();
-        let at_leisure =
-            haste == Haste::WithOthers && member.work_left().is_some_and(|left| left > LEISURE);
+        let at_leisure = may_take_time && member.work_left().is_some_and(|left| left > LEISURE);
         let (event, limit) = if at_leisure {
             (events::IDLE, Some(LEISURE))
         } else {

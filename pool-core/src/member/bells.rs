@@ -4,6 +4,17 @@ use pool_worker::channel::{Doorbell, events};
 
 use super::{Member, UNKNOWN_BELL};
 
+/// Which thread hears of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attention {
+    /// None that waits: the event loop does.
+    Nobodys,
+    /// One that waits for this worker, and hears of every answer.
+    InHaste,
+    /// One that waits for this worker, and does not want to hear of every answer.
+    AtLeisure,
+}
+
 impl Member {
     /// The events that keep calls and answers flowing, if there are more calls to deal.
     pub(crate) fn flow(&self, hungry: bool) -> u32 {
@@ -23,7 +34,7 @@ impl Member {
 
     /// Arms the bell for the event loop; `true` means that there is something to do already.
     pub(crate) fn settle(&mut self, wanted: u32) -> bool {
-        if self.attended || wanted == self.armed {
+        if self.is_attended() || wanted == self.armed {
             return false;
         }
         self.armed = wanted;
@@ -46,28 +57,43 @@ impl Member {
 
     /// Begins to wait for this worker on the calling thread; `None` if another thread does.
     pub(crate) fn attend(&mut self) -> Option<Doorbell> {
-        (!std::mem::replace(&mut self.attended, true)).then(|| self.doorbell())
+        if self.is_attended() {
+            return None;
+        }
+        self.attention = Attention::InHaste;
+        Some(self.doorbell())
     }
 
-    #[cfg(test)]
     pub(crate) fn is_attended(&self) -> bool {
-        self.attended
+        self.attention != Attention::Nobodys
     }
 
     /// Arms the bell for the attending thread; `true` means: do not sleep.
     pub(crate) fn arm_doorbell(&mut self, events: u32) -> bool {
+        self.attention = if events & events::ANSWER == 0 {
+            Attention::AtLeisure
+        } else {
+            Attention::InHaste
+        };
         self.link.arm_doorbell(events)
     }
 
     /// Ends what [`attend`](Self::attend) began.
     pub(crate) fn leave(&mut self) {
-        self.attended = false;
+        self.attention = Attention::Nobodys;
         self.armed = UNKNOWN_BELL;
+    }
+
+    /// Wakes the thread that waits for this worker at leisure, if one does: somebody is in haste.
+    pub(crate) fn hurry_attendant(&mut self) {
+        if self.attention == Attention::AtLeisure {
+            self.ring_attendant();
+        }
     }
 
     /// Wakes the thread that waits for this worker, if one does.
     pub(crate) fn ring_attendant(&self) {
-        if self.attended {
+        if self.is_attended() {
             self.doorbell().ring();
         }
     }

@@ -1,6 +1,6 @@
 //! Dealing: how many calls each worker gets ahead, and who gets the next one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Scheduler;
 use crate::calls::{CallId, Calls, Place};
@@ -19,6 +19,14 @@ const WAKING: Duration = Duration::from_micros(50);
 const NOT_WORTH_MOVING: Duration = Duration::from_micros(100);
 
 impl Scheduler {
+    /// Notes what time it is, for all that is done until this is called again.
+    pub(crate) fn look_at_clock(&mut self) {
+        let now = Instant::now();
+        for member in self.members.iter_mut().flatten() {
+            member.look_at_clock(now);
+        }
+    }
+
     /// Deals calls from the backlog to the workers that have room for them.
     pub(crate) fn deal(&mut self) {
         for member in self.members.iter_mut().flatten() {

@@ -13,13 +13,10 @@ impl Scheduler {
             && !self.cancels
             && !matches!(self.gate, Gate::Broken(_));
         let course = self.calls.course(id);
-        let Some((course, alarms)) = course.filter(|(course, _)| may_help && course.may_retry())
-        else {
+        let Some((course, _)) = course.filter(|(course, _)| may_help && course.may_retry()) else {
             return self.fail(id, error);
         };
         course.died();
-        // Nobody has looked at it while it was with nobody.
-        alarms.add_deadline(course.deadline());
         self.requeue(vec![id]);
     }
 

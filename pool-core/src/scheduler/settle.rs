@@ -8,6 +8,11 @@ use crate::gate::Gate;
 use crate::member::Member;
 
 impl Scheduler {
+    /// Whether anybody waits for a call beside those who attend a worker.
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.waiting > 0
+    }
+
     /// Arms each worker's bell with what the executor has to hear of.
     pub(crate) fn settle(&mut self) -> bool {
         let hungry = self.queued() > 0;

@@ -19,10 +19,15 @@ impl Scheduler {
         self.members.iter_mut().filter_map(Option::take).collect()
     }
 
-    /// Cancels a call that has not begun. The task of one that has can see that somebody tried to.
+    /// Cancels a call that has not begun. The task of one that has can see that somebody tried to, and
+    /// it does not begin anew.
     pub(crate) fn cancel(&mut self, id: CallId) -> Cancelled {
         let error = TaskError::new(TaskErrorKind::Cancelled, self.task_name(id));
-        self.withdraw(id, error)
+        let cancelled = self.withdraw(id, error);
+        if cancelled == Cancelled::Running {
+            self.forgo_retries(id);
+        }
+        cancelled
     }
 
     /// Ends a call that has not begun, with this error.
@@ -52,10 +57,7 @@ impl Scheduler {
     pub(crate) fn stop(&mut self, id: CallId) -> bool {
         match self.cancel(id) {
             Cancelled::Yes => true,
-            Cancelled::Running => {
-                self.forgo_retries(id);
-                self.stop_running(id, |member| member.kill(Sentence::OnRequest))
-            }
+            Cancelled::Running => self.stop_running(id, |member| member.kill(Sentence::OnRequest)),
             Cancelled::Done => false,
         }
     }
@@ -173,7 +175,8 @@ impl Scheduler {
                 continue;
             }
             let call = self.calls.get_mut(placed.id);
-            call.suspicions += u8::from(begun.is_empty() && again.is_empty());
+            let is_first = begun.is_empty() && again.is_empty();
+            call.suspicions = call.suspicions.saturating_add(is_first.into());
             if call.pinned || call.suspicions > MAX_SUSPICIONS {
                 begun.push(placed.id);
             } else {

@@ -54,6 +54,7 @@ impl Supervisor {
             return;
         };
         drop(locked);
+        self.forget(number);
         let _ = self.epoll.remove(member.control.as_fd());
         if let Some(pidfd) = member.pidfd() {
             let _ = self.epoll.remove(pidfd.as_fd());

@@ -17,18 +17,18 @@ pub(super) const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_millis(1);
 pub(super) struct Farewell {
     /// When they have taken too long.
     deadline: Option<Instant>,
-    /// Those that a worker has no room for yet, by its slot.
-    unsaid: Vec<(usize, CallId)>,
+    /// Those that a worker has no room for yet, by its number.
+    unsaid: Vec<(u64, CallId)>,
 }
 
-/// Hands the last calls over that there is room for, by their workers' slots.
-pub(super) fn say(unsaid: &mut Vec<(usize, CallId)>, locked: &mut Locked<'_>) {
-    unsaid.retain(|&(slot, call)| {
-        if locked.member(slot).is_none_or(|member| !is_well(member)) {
+/// Hands the last calls over that there is room for, by the numbers of their workers.
+pub(super) fn say(unsaid: &mut Vec<(u64, CallId)>, locked: &mut Locked<'_>) {
+    unsaid.retain(|&(number, call)| match locked.find(number) {
+        Some((slot, member)) if is_well(member) => !locked.place_own(slot, call),
+        _ => {
             locked.let_go(call);
-            return false;
+            false
         }
-        !locked.place_own(slot, call)
     });
     locked.turn();
 }
@@ -41,16 +41,20 @@ impl Supervisor {
         };
         if self.farewell.is_none() && matches!(locked.gate(), Gate::Closed) {
             let allowed = self.hooks.exit_allowed();
+            let mut unsaid = last_calls(hook, &self.pool, locked);
+            unsaid.append(&mut self.retiring.unsaid);
             self.farewell = Some(Farewell {
                 deadline: Instant::now().checked_add(allowed),
-                unsaid: last_calls(hook, &self.pool, locked),
+                unsaid,
             });
         }
         let Some(farewell) = &mut self.farewell else {
             return true;
         };
         say(&mut farewell.unsaid, locked);
-        let late = locked.members().filter(|member| !member.is_idle()).count();
+        // A worker that is still being set up has nothing to say.
+        let is_late = |member: &&Member| member.ready && !member.is_idle();
+        let late = locked.members().filter(is_late).count();
         let late = late + farewell.unsaid.len();
         let is_overdue = farewell.deadline.is_some_and(|end| end <= Instant::now());
         if is_overdue && late > 0 {
@@ -60,6 +64,16 @@ impl Supervisor {
             }
         }
         late == 0 || is_overdue
+    }
+
+    /// Lets go of last calls that nobody will make.
+    pub(super) fn drop_last_calls(&mut self) {
+        let farewell = self.farewell.take().map(|farewell| farewell.unsaid);
+        let unsaid = farewell.into_iter().flatten();
+        let mut locked = self.pool.lock();
+        for (_, call) in unsaid.chain(self.retiring.unsaid.drain(..)) {
+            locked.let_go(call);
+        }
     }
 
     /// How long until the last calls are to be looked at.
@@ -73,14 +87,15 @@ impl Supervisor {
 
 /// A last call for every worker that is there and well. One that fails is told on standard error, as
 /// there is nobody left to be told.
-fn last_calls(hook: &Hook, pool: &Arc<Pool>, locked: &mut Locked<'_>) -> Vec<(usize, CallId)> {
+fn last_calls(hook: &Hook, pool: &Arc<Pool>, locked: &mut Locked<'_>) -> Vec<(u64, CallId)> {
     let slots = 0..locked.slots();
     let call_of = |slot| {
         let member = locked.member(slot)?;
         if !is_well(member) || member.is_seen_off() {
             return None;
         }
-        Some((slot, last_call(hook, pool, locked, |_| {})?))
+        let number = member.number;
+        Some((number, last_call(hook, pool, locked, |_| {})?))
     };
     slots.filter_map(call_of).collect()
 }

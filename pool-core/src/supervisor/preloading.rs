@@ -28,7 +28,8 @@ use crate::task_error::Ending;
 pub(super) struct Preloading {
     link: ApplicationEnd,
     control: OwnedFd,
-    call: CallId,
+    /// Until it is answered.
+    call: Option<CallId>,
     /// How much of its arguments was sent.
     sent: Sent,
     /// It has returned, and said that all is well.
@@ -41,10 +42,9 @@ pub(super) struct Preloading {
 impl Preloading {
     /// Sends and takes what can be, and has the bell ring for the rest.
     fn pump(&mut self, arguments: &Payload) -> Result<Option<Answer>, Violation> {
-        let mut answer = None;
         loop {
-            while let Some(received) = self.link.receive(|_, _| Vec::new())? {
-                answer = Some(received);
+            if let Some(answer) = self.link.receive(|_, _| Vec::new())? {
+                return Ok(Some(answer));
             }
             let more = if self.link.send_more(0, arguments, &mut self.sent) {
                 events::LOW
@@ -56,7 +56,7 @@ impl Preloading {
                 .link
                 .arm_socket(events::ANSWER | events::HALF_FULL | more)
             {
-                return Ok(answer);
+                return Ok(None);
             }
         }
     }
@@ -108,7 +108,7 @@ impl Supervisor {
         self.preloading = Some(Preloading {
             link,
             control,
-            call,
+            call: Some(call),
             sent: Sent::default(),
             returned,
             reported: false,
@@ -139,12 +139,15 @@ impl Supervisor {
         };
         match preloading.pump(arguments) {
             Ok(Some(Answer { status, body, .. })) => {
+                let Some(call) = preloading.call.take() else {
+                    return self.fail_preload("it was answered twice");
+                };
                 let mut locked = self.pool.lock();
                 if status == Status::Returned {
-                    locked.returned(preloading.call, body);
+                    locked.returned(call, body);
                 } else {
                     let error = failure(registry().name(task), status, &body);
-                    locked.fail(preloading.call, error);
+                    locked.fail(call, error);
                 }
             }
             Ok(None) => {}
@@ -200,7 +203,11 @@ impl Supervisor {
 
     /// At the end: nobody is to wait for the preload any more.
     pub(super) fn drop_preload(&mut self) {
-        if let Some(Preloading { call, .. }) = self.preloading.take() {
+        if let Some(call) = self
+            .preloading
+            .take()
+            .and_then(|preloading| preloading.call)
+        {
             self.pool.lock().let_go(call);
         }
     }

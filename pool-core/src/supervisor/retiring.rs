@@ -26,8 +26,8 @@ pub(crate) struct Recycling {
 pub(super) struct Retiring {
     /// When each worker is too old, in the order of their births.
     ages: VecDeque<(u64, Instant)>,
-    /// Last calls that a worker has no room for yet, by its slot.
-    unsaid: Vec<(usize, CallId)>,
+    /// Last calls that a worker has no room for yet, by its number.
+    pub(super) unsaid: Vec<(u64, CallId)>,
     /// When each worker that was asked to end should have done so.
     ends: VecDeque<(u64, Instant)>,
 }
@@ -66,7 +66,7 @@ impl Supervisor {
                     }
                 };
                 let call = farewell::last_call(hook, &self.pool, locked, then);
-                self.retiring.unsaid.extend(call.map(|call| (slot, call)));
+                self.retiring.unsaid.extend(call.map(|call| (number, call)));
                 allowed = allowed.saturating_add(self.hooks.exit_allowed());
             } else {
                 member.dismiss();
@@ -78,6 +78,14 @@ impl Supervisor {
             farewell::say(&mut self.retiring.unsaid, locked);
         }
         self.end_overdue(locked);
+    }
+
+    /// Forgets a worker that is gone.
+    pub(super) fn forget(&mut self, number: u64) {
+        let is_other = |(other, _): &(u64, Instant)| *other != number;
+        self.retiring.ages.retain(is_other);
+        self.retiring.ends.retain(is_other);
+        self.initializing.retain(is_other);
     }
 
     /// Kills workers that did not end in time.

@@ -79,8 +79,8 @@ pub struct ApplicationEnd {
     given_back: u64,
     /// Up to where there are answers, when that was looked at.
     seen: u64,
-    /// There were so many that the worker may sleep until there is room for more.
-    crowded: bool,
+    /// What the worker has surely seen of `given_back`, or else was woken for.
+    heeded: u64,
     /// The answer of which a part has arrived.
     partial: Option<(u32, Status, Partial)>,
     bell_number: u32,
@@ -101,7 +101,7 @@ impl ApplicationEnd {
             tail: 0,
             given_back: 0,
             seen: 0,
-            crowded: false,
+            heeded: 0,
             partial: None,
             bell_number: 0,
             roused: false,
@@ -231,7 +231,7 @@ impl ApplicationEnd {
     /// Wakes the worker if it sleeps. To be called after calls were placed, or when answers were taken
     /// and that [may have made room](Self::may_have_made_room).
     pub fn wake(&mut self) {
-        self.crowded = false;
+        self.heeded = self.given_back;
         if self.published != self.head {
             self.publish();
         }
@@ -254,8 +254,13 @@ impl ApplicationEnd {
     }
 
     /// Whether the worker may have to be woken, as it had no room for an answer and now has.
+    ///
+    /// It waits only when less than a whole frame of the ring is left, by what it has seen of the room
+    /// that was given back. What it saw last is no less than when this end last passed the fence in
+    /// [`wake`](Self::wake), so it cannot wait before half of the ring was filled since then.
+    #[inline]
     pub fn may_have_made_room(&self) -> bool {
-        self.crowded
+        self.seen.wrapping_sub(self.heeded) > RING_SIZE as u64 / 2
     }
 
     /// Whether something lies in the ring of answers.

@@ -49,15 +49,20 @@ fn next_call(worker: &mut WorkerEnd) -> (Call, Encoded) {
 /// Waits for the next answer, asleep on the doorbell, and sends on its call meanwhile.
 fn await_answer(end: &mut ApplicationEnd, call: &Payload, seq: u32) -> Answer {
     let mut sent = Sent::default();
+    end.wake();
     loop {
-        if let Some(answer) = receive(end).unwrap() {
-            end.wake();
-            return answer;
-        }
+        let received = receive(end).unwrap();
+        let before = sent;
         let more = end.send_more(seq, call, &mut sent);
         let doorbell = end.doorbell(more);
         let count = doorbell.count();
-        end.wake();
+        // As seldom as is allowed.
+        if sent != before || end.may_have_made_room() {
+            end.wake();
+        }
+        if let Some(answer) = received {
+            return answer;
+        }
         let low = if more { events::LOW } else { 0 };
         if !end.arm_doorbell(events::ANSWER | events::HALF_FULL | low) {
             doorbell.sleep(count, None);

@@ -34,9 +34,10 @@ pub fn keep_freed_memory() {
 
 /// Has the memory of a vector that is to grow large backed by huge pages.
 pub fn have_huge_pages<T>(vec: &Vec<T>) {
-    let start = NonNull::from(vec.as_slice()).cast();
-    // SAFETY: it is the vector's memory.
-    unsafe { prefer_huge_pages(start, vec.capacity() * size_of::<T>()) };
+    if let Some(start) = NonNull::new(vec.as_ptr().cast_mut()) {
+        // SAFETY: it is the vector's memory.
+        unsafe { prefer_huge_pages(start.cast(), vec.capacity() * size_of::<T>()) };
+    }
 }
 
 /// Has this memory backed by huge pages, as far as it is large enough for any and there are such.
