@@ -173,27 +173,27 @@ fn bounds(cores: usize) -> Vec<Bound> {
         seconds: SECONDS,
     };
     let mut bounds = vec![
-        Bound::floor("start to first result", start, Floor::Exec, 5.0),
+        Bound::floor("start to first result", start, Floor::Exec, 2.1),
         Bound::floor(
             "from a task's exit to the next result",
             replace,
             Floor::Fork,
-            12.0,
+            4.2,
         ),
-        Bound::fixed("memory of a worker", Job::WorkerMemory, 900.0 * 1024.0),
-        Bound::fixed("memory of a pending call", pending, 256.0),
-        Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 4.0),
-        Bound::on_one_core("round trip, parked, one core", trip(PAUSE, 40), 8.0),
-        Bound::floor("map", map, Floor::Loop, 1000.0),
-        Bound::floor("submit", submit, Floor::Loop, 2500.0),
-        Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 10.0),
-        Bound::floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 6.0),
-        Bound::floor("16 MiB shared", shared, Floor::Memcpy, 0.6),
+        Bound::fixed("memory of a worker", Job::WorkerMemory, 570.0 * 1024.0),
+        Bound::fixed("memory of a pending call", pending, 92.0),
+        Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 1.3),
+        Bound::on_one_core("round trip, parked, one core", trip(PAUSE, 40), 1.7),
+        Bound::floor("map", map, Floor::Loop, 250.0),
+        Bound::floor("submit", submit, Floor::Loop, 870.0),
+        Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 2.2),
+        Bound::floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 1.7),
+        Bound::floor("16 MiB shared", shared, Floor::Memcpy, 0.1),
     ];
     if cores > 1 {
         bounds.extend([
-            Bound::floor("round trip, warm", trip(0.0, 1_000), Floor::Spin, 14.0),
-            Bound::fixed("tasks of 100 us, share of ideal", tasks, 0.6),
+            Bound::floor("round trip, warm", trip(0.0, 1_000), Floor::Spin, 5.5),
+            Bound::fixed("tasks of 100 us, share of ideal", tasks, 0.97),
         ]);
     }
     bounds
