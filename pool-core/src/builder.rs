@@ -1,6 +1,7 @@
 //! How an executor is set up.
 
 mod hooks;
+mod queue;
 mod recycling;
 mod surroundings;
 mod terms;
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::executor::Executor;
 use crate::fork_server::ForkServer;
 use crate::hook::Hooks;
+use crate::scheduler::QueueLimit;
 use crate::supervisor::{Plan, RestartLimit, Supervisor};
 use crate::sys;
 use crate::terms::Terms;
@@ -50,6 +52,7 @@ pub struct ExecutorBuilder {
     max_age: Option<Duration>,
     terms: Terms,
     grace: Option<Duration>,
+    queue_limit: QueueLimit,
     environment: Changes,
     surroundings: Surroundings,
 }
@@ -121,7 +124,7 @@ impl ExecutorBuilder {
         // A fork server that takes this one's place hours later works in the same directory.
         let directory = &mut plan.setup.surroundings.directory;
         *directory = directory.take().or(here.ok().map(Into::into));
-        let pool = Pool::new(workers, self.grace)
+        let pool = Pool::new(workers, self.grace, self.queue_limit)
             .map_err(|error| Error::io("make the event of an executor", error))?;
         let pool = Arc::new(pool);
         let supervisor = Supervisor::new(Arc::clone(&pool), server, plan)

@@ -19,10 +19,12 @@ use crate::terms::{Alarms, Course};
 use crate::waiter::Waiter;
 
 mod courses;
+mod load;
 mod slot;
 
+use load::Load;
 use slot::Stage;
-pub(crate) use slot::{Call, CallId, Outcome, Place};
+pub(crate) use slot::{Binding, Call, CallId, Outcome, Place};
 
 /// A table that is empty gives its memory back if it had more slots than this.
 const KEPT_SLOTS: usize = 16 * 1024;
@@ -39,6 +41,10 @@ pub(crate) struct Calls {
     pub(crate) alarms: Alarms,
     /// How many calls that are not done refer to shared values.
     sharing: usize,
+    /// How many have a priority of their own.
+    ranked: usize,
+    /// What those weigh that count against the limits of the queue.
+    pub(crate) load: Load,
     /// What calls held that are done: to be dropped without the lock, as memory that is freed with
     /// it may take a while.
     spent: Vec<Attachments>,
@@ -77,7 +83,8 @@ impl Calls {
         call.place = None;
         call.task = None;
         call.suspicions = 0;
-        call.pinned = false;
+        call.binding = Binding::Anywhere;
+        call.counts = false;
         (id, call)
     }
 
@@ -214,6 +221,7 @@ impl Calls {
         payload: Payload,
         told: &mut Vec<Waiter>,
     ) -> Option<usize> {
+        self.uncount(id);
         let attachments = self.take_attachments(id);
         let call = self.get_mut(id);
         if call.is_done() {
@@ -234,6 +242,7 @@ impl Calls {
         mut error: TaskError,
         told: &mut Vec<Waiter>,
     ) -> Option<usize> {
+        self.uncount(id);
         let attachments = self.take_attachments(id);
         self.spend(attachments);
         if let Some(course) = self.take_course(id) {
@@ -284,6 +293,7 @@ impl Calls {
 
     /// Takes the memory of the arguments of a call that never begins again.
     pub(crate) fn take_memory(&mut self, id: CallId) -> Vec<Buffer> {
+        self.uncount_bytes(id);
         match &mut self.get_mut(id).stage {
             Stage::Pending(arguments) => std::mem::take(&mut arguments.payload).into_memory(),
             Stage::Free(_) | Stage::Done(_) | Stage::Taken(_) => Vec::new(),

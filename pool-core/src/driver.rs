@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use crate::calls::CallId;
 use crate::gate::Gate;
 use crate::notifier::Notifier;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{QueueLimit, Scheduler};
 use crate::sys;
 use crate::waiter::wait_while;
 
@@ -216,18 +216,25 @@ impl Locked<'_> {
 }
 
 impl Pool {
-    /// A pool of so many workers, which have so long to end when their calls are out of time.
+    /// A pool of so many workers, which have so long to end when their calls are out of time, and
+    /// before which so much may wait.
     ///
     /// # Errors
     ///
     /// If the descriptor that wakes the supervising thread cannot be had.
-    pub(crate) fn new(workers: usize, grace: Option<Duration>) -> std::io::Result<Self> {
+    pub(crate) fn new(
+        workers: usize,
+        grace: Option<Duration>,
+        queue_limit: QueueLimit,
+    ) -> std::io::Result<Self> {
         // A thread that looks instead of sleeping wants a core of its own, and so does the worker
         // that it waits for: on one core everybody sleeps.
         let spinners = thread::available_parallelism().map_or(1, usize::from) - 1;
         Ok(Self {
             state: Mutex::new(State {
-                scheduler: Scheduler::new(workers, spinners).with_grace(grace),
+                scheduler: Scheduler::new(workers, spinners)
+                    .with_grace(grace)
+                    .with_queue_limit(queue_limit),
                 poked: false,
                 balancing: false,
                 ended: false,

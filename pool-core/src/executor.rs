@@ -15,6 +15,7 @@ use crate::driver::Pool;
 use crate::future::TaskFuture;
 use crate::map::Map;
 use crate::options::CallOptions;
+use crate::rejected::Rejected;
 use crate::task_error::{Side, TaskError};
 use crate::terms::Terms;
 
@@ -91,6 +92,48 @@ impl Executor {
     /// ```
     pub fn submit_ref<F: Task<S>, S>(&self, task: F, args: &F::Args) -> TaskFuture<F::Output> {
         self.options().submit_ref(task, args)
+    }
+
+    /// As [`submit`](Self::submit), if the queue has room for the call, which
+    /// [`queue_limit`](crate::ExecutorBuilder::queue_limit) and
+    /// [`queue_bytes`](crate::ExecutorBuilder::queue_bytes) bound. Never blocks.
+    ///
+    /// # Errors
+    ///
+    /// Gives the arguments back if the queue is full, or the executor shut down or broken. Whatever
+    /// else fails is the future's error.
+    pub fn try_submit<F: Task<S>, S>(
+        &self,
+        task: F,
+        args: F::Args,
+    ) -> Result<TaskFuture<F::Output>, Rejected<F::Args>> {
+        self.options().try_submit(task, args)
+    }
+
+    /// Calls `task` with `args` once on every worker, before other calls that wait for it: to have each
+    /// load a new configuration, say. The futures are in the order of the workers'
+    /// [indices](crate::Current::worker).
+    ///
+    /// The worker that takes the place of one that dies before it has begun its call gets it instead.
+    ///
+    /// ```
+    /// use std::collections::HashSet;
+    ///
+    /// use pool_core::{Executor, task};
+    ///
+    /// #[task]
+    /// fn pid() -> u32 {
+    ///     std::process::id()
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(3).build()?;
+    /// let calls = executor.broadcast(pid, ());
+    /// let pids: HashSet<u32> = calls.into_iter().map(|call| call.result()).collect::<Result<_, _>>()?;
+    /// assert_eq!(pids, executor.worker_pids().into_iter().collect());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn broadcast<F: Task<S>, S>(&self, task: F, args: F::Args) -> Vec<TaskFuture<F::Output>> {
+        self.options().broadcast(task, args)
     }
 
     /// Calls `task` once for each item of `inputs`, and gives the results in the order of inputs.

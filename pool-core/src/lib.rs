@@ -185,6 +185,7 @@ mod executor;
 mod future;
 mod map;
 mod options;
+mod rejected;
 mod wait;
 
 // Lives: which processes there are, and why one more or less.
@@ -225,6 +226,7 @@ pub use pool_worker::protocol::StartMethod;
 pub use pool_worker::{
     AnyError, Current, Plain, Shareable, Shared, Task, TaskRef, current, task_ref,
 };
+pub use rejected::Rejected;
 pub use task_error::{TaskError, TaskErrorKind};
 pub use wait::{AsCompleted, Timeout, WaitFor, Waited, as_completed, wait};
 

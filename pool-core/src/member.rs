@@ -14,7 +14,7 @@ use pool_worker::registry::TaskId;
 use pool_worker::shared::Postbox;
 
 use crate::call::Parcel;
-use crate::calls::{CallId, Calls};
+use crate::calls::{Binding, CallId, Calls};
 use crate::sys;
 
 use crate::terms::Overdue;
@@ -39,7 +39,7 @@ const UNKNOWN_BELL: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Placed {
     pub(crate) id: CallId,
-    pinned: bool,
+    binding: Binding,
     ticket: Ticket,
     /// The memory of its arguments was given to its answer.
     spent: bool,
@@ -79,6 +79,14 @@ pub(crate) struct Member {
     pub(crate) sentence: Sentence,
     /// Until when it may live although it was asked to end.
     grace_end: Option<Duration>,
+}
+
+/// Which calls that a worker has not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unbegun {
+    All,
+    /// Those that another one may run, up to so many.
+    Spare(usize),
 }
 
 /// Why a worker is killed, if it is.
@@ -203,7 +211,7 @@ impl Member {
         id: CallId,
         task: TaskId,
         arguments: &Parcel,
-        pinned: bool,
+        binding: Binding,
         notice: Option<Notice>,
     ) -> Option<u32> {
         if !self.control.deliver(&arguments.attachments) {
@@ -226,13 +234,13 @@ impl Member {
         }
         self.window.push_back(Some(Placed {
             id,
-            pinned,
+            binding,
             ticket,
             spent: false,
         }));
         self.live += 1;
         self.touched = true;
-        if !pinned {
+        if binding != Binding::Own {
             self.count_given();
         }
         Some(seq)
@@ -295,8 +303,12 @@ impl Member {
         }
     }
 
-    /// Takes up to `count` calls back that have not begun, the last ones, in their order.
-    pub(crate) fn take_back(&mut self, count: usize) -> Vec<CallId> {
+    /// Takes calls back that have not begun, the last ones, in their order.
+    pub(crate) fn take_back(&mut self, which: Unbegun) -> Vec<CallId> {
+        let count = match which {
+            Unbegun::All => usize::MAX,
+            Unbegun::Spare(count) => count,
+        };
         let mut taken = Vec::new();
         for index in (0..self.window.len()).rev() {
             if taken.len() == count {
@@ -305,7 +317,10 @@ impl Member {
             let Some(placed) = &self.window[index] else {
                 continue;
             };
-            if placed.pinned || !self.revoke(placed) {
+            if placed.binding == Binding::Slot && which != Unbegun::All {
+                continue;
+            }
+            if placed.binding == Binding::Own || !self.revoke(placed) {
                 break;
             }
             taken.extend(self.revoked(index));
@@ -336,7 +351,7 @@ impl Member {
         }
         self.live -= 1;
         let placed = self.window[index].take()?;
-        if !placed.pinned {
+        if placed.binding != Binding::Own {
             self.count_taken_back();
         }
         Some(placed.id)

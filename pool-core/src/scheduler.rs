@@ -1,7 +1,7 @@
 //! Which call goes to which worker: the executor's state, changed by events, touched by no thread
 //! of its own.
 //!
-//! Calls wait in the *backlog*, in order of submission, until a worker has room for them. What was
+//! Calls wait in the [*backlog*](backlog) until a worker has room for them. What was
 //! placed in a worker's ring stands in its *window*, in the same order; answers arrive in that
 //! order too. How many calls a worker is dealt follows from how long calls took it of late: about
 //! [`deal::RING_TIME`] of work, one call while that is unknown. A call that has not begun can be taken
@@ -11,7 +11,6 @@
 //! calls collect whom to tell in [`Scheduler::told`]; the lock's holder tells them after letting go
 //! of it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,21 +20,29 @@ use pool_worker::registry::{TaskId, registry};
 use pool_worker::shared::Attachments;
 
 use crate::call::Parcel;
-use crate::calls::{Call, CallId, Calls, Outcome, Place};
+use crate::calls::{Binding, Call, CallId, Calls, Outcome, Place};
 use crate::gate::{Breakdown, Gate};
 use crate::member::{Member, Sentence};
 use crate::task_error::{Side, TaskError, TaskErrorKind};
 use crate::terms::Terms;
 use crate::waiter::Waiter;
 
+mod backlog;
+mod bound;
 mod deal;
 mod expire;
+mod put_back;
+mod queue;
 mod retire;
 mod retry;
 mod settle;
 mod stop;
 #[cfg(test)]
 mod tests;
+
+use backlog::{Backlog, Submitter};
+use bound::Bound;
+pub(crate) use queue::QueueLimit;
 
 /// What the scheduler did about a call that was to be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +60,9 @@ pub(crate) enum Cancelled {
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     calls: Calls,
-    backlog: VecDeque<CallId>,
-    /// How many calls in the backlog are done, as they were cancelled.
-    stale: usize,
+    backlog: Backlog,
+    bound: Bound,
+    queue_limit: QueueLimit,
     members: Vec<Option<Member>>,
     /// The workers in the first slots, as many as this, may look for calls without sleep.
     spinners: usize,
@@ -80,8 +87,9 @@ impl Scheduler {
         Self {
             spinners,
             calls: Calls::default(),
-            backlog: VecDeque::new(),
-            stale: 0,
+            backlog: Backlog::default(),
+            bound: Bound::default(),
+            queue_limit: QueueLimit::default(),
             members: std::iter::repeat_with(|| None).take(slots).collect(),
             outstanding: 0,
             waiting: 0,
@@ -121,7 +129,7 @@ impl Scheduler {
 
     #[inline]
     pub(crate) fn queued(&self) -> usize {
-        self.backlog.len() - self.stale
+        self.backlog.len()
     }
 
     pub(crate) fn slots(&self) -> usize {
@@ -186,7 +194,8 @@ impl Scheduler {
         let id = self.calls.insert(task, arguments, 2);
         self.calls.set_terms(id, terms);
         self.outstanding += 1;
-        self.backlog.push_back(id);
+        self.backlog
+            .push(id, terms.priority, Submitter::this_thread());
         id
     }
 
@@ -198,7 +207,7 @@ impl Scheduler {
     /// Notes a call of the executor's own, which never enters the backlog, with one reference to it.
     pub(crate) fn note_own(&mut self, task: TaskId, arguments: Parcel) -> CallId {
         let id = self.calls.insert(task, arguments, 1);
-        self.calls.get_mut(id).pinned = true;
+        self.calls.get_mut(id).binding = Binding::Own;
         id
     }
 
@@ -210,7 +219,7 @@ impl Scheduler {
 
     /// Ends a call that has no result, and notes whom to tell.
     pub(crate) fn fail(&mut self, id: CallId, error: TaskError) {
-        let is_own = self.calls.get(id).pinned;
+        let is_own = self.calls.get(id).binding == Binding::Own;
         let waiters = self.calls.finish_failed(id, error, &mut self.told);
         self.finished(is_own, waiters);
     }
@@ -218,7 +227,7 @@ impl Scheduler {
     /// Ends a call that returned, and notes whom to tell.
     #[inline]
     pub(crate) fn returned(&mut self, id: CallId, payload: Payload) {
-        let is_own = self.calls.get(id).pinned;
+        let is_own = self.calls.get(id).binding == Binding::Own;
         let waiters = self.calls.finish_returned(id, payload, &mut self.told);
         self.finished(is_own, waiters);
     }
@@ -334,38 +343,6 @@ impl Scheduler {
                 }
             }
         }
-    }
-
-    /// Whoever sleeps on this worker has to look again: a call of its window went elsewhere.
-    fn moved(&mut self, slot: usize) {
-        if let Some(member) = self.member(slot) {
-            member.ring_attendant();
-        }
-    }
-
-    /// Puts up to `count` calls that a worker has not begun back into the backlog; whether there
-    /// were any.
-    fn take_back(&mut self, slot: usize, count: usize) -> bool {
-        let taken = self
-            .member(slot)
-            .map_or_else(Vec::new, |member| member.take_back(count));
-        self.moved(slot);
-        self.requeue(taken)
-    }
-
-    /// Puts calls, in their order, before all others.
-    fn requeue(&mut self, calls: Vec<CallId>) -> bool {
-        let any = !calls.is_empty();
-        for id in calls.into_iter().rev() {
-            self.calls.get_mut(id).place = None;
-            self.calls.retain(id);
-            self.backlog.push_front(id);
-            // Nobody has looked at it while it was with nobody.
-            if let Some((course, alarms)) = self.calls.course(id) {
-                alarms.add_deadline(course.deadline());
-            }
-        }
-        any
     }
 
     /// The name of a call's task.

@@ -17,6 +17,8 @@ pub(crate) struct Terms {
     pub(crate) limit: Option<Duration>,
     /// How often it begins anew after the death of its worker.
     pub(crate) retries: u32,
+    /// Calls of a higher one begin first.
+    pub(crate) priority: i32,
     /// When it has to be done, running or not.
     pub(crate) deadline: Option<Deadline>,
 }

@@ -14,8 +14,8 @@ use std::{
 use futures_core::FusedStream;
 use pool_core::{
     AnyError, AsCompleted, CallOptions, Current, Error, ErrorKind, Executor, ExecutorBuilder, Map,
-    MapStream, StartMethod, Task, TaskError, TaskErrorKind, TaskFuture, TaskHandle, TaskRef,
-    Timeout, Unordered, WaitFor, Waited, as_completed, current, task_ref, wait,
+    MapStream, Rejected, StartMethod, Task, TaskError, TaskErrorKind, TaskFuture, TaskHandle,
+    TaskRef, Timeout, Unordered, WaitFor, Waited, as_completed, current, task_ref, wait,
 };
 use pool_tests::{
     isolated,
@@ -80,6 +80,12 @@ fn executor() {
     let _: for<'a> fn(&'a Executor) -> CallOptions<'a> = Executor::options;
     let _: fn(&Executor, Range<i64>) -> Map<i64, Range<i64>> = |e, inputs| e.map(cube, inputs);
     let _: fn(&Executor) = |e| drop(e.map_ref(cube, &[1, 2]).map(|r: Result<i64, TaskError>| r));
+    let _: fn(&Executor, i64) -> Tried<i64> = |e, x| e.try_submit(cube, x);
+    let _: fn(Rejected<i64>) -> i64 = Rejected::into_args;
+    let _: fn(&Rejected<i64>) -> &TaskError = Rejected::error;
+    let _: fn(&Rejected<i64>) -> TaskErrorKind = Rejected::kind;
+    let _: fn(Rejected<i64>) -> Box<dyn std::error::Error + Send + Sync> = Into::into;
+    let _: fn(&Executor, i64) -> Vec<TaskFuture<i64>> = |e, x| e.broadcast(cube, x);
     let _: fn(&Executor) = Executor::close;
     let _: fn(&Executor) = Executor::shutdown;
     let _: fn(&Executor) = Executor::shutdown_now;
@@ -95,7 +101,10 @@ fn options() {
     const { copy::<CallOptions<'_>>() };
     let _: fn(CallOptions<'static>, Duration) -> CallOptions<'static> = CallOptions::timeout;
     let _: fn(CallOptions<'static>, u32) -> CallOptions<'static> = CallOptions::retries;
+    let _: fn(CallOptions<'static>, i32) -> CallOptions<'static> = CallOptions::priority;
     let _: fn(CallOptions<'static>, bool) -> CallOptions<'static> = CallOptions::kill_on_drop;
+    let _: fn(&CallOptions<'_>, i64) -> Tried<i64> = |o, x| o.try_submit(cube, x);
+    let _: fn(&CallOptions<'_>, i64) -> Vec<TaskFuture<i64>> = |o, x| o.broadcast(cube, x);
     let _: fn(&CallOptions<'_>, i64) -> TaskFuture<i64> = |o, x| o.submit(cube, x);
     let _: fn(&CallOptions<'_>, &i64) -> TaskFuture<i64> = |o, x| o.submit_ref(cube, x);
     let _: fn(&CallOptions<'_>, Range<i64>) -> Map<i64, Range<i64>> = |o, xs| o.map(cube, xs);
@@ -113,6 +122,8 @@ fn builder() {
     let _: [fn(ExecutorBuilder, Duration) -> ExecutorBuilder; 2] =
         [ExecutorBuilder::task_timeout, ExecutorBuilder::grace];
     let _: fn(ExecutorBuilder, u32) -> ExecutorBuilder = ExecutorBuilder::retries;
+    let _: [fn(ExecutorBuilder, usize) -> ExecutorBuilder; 2] =
+        [ExecutorBuilder::queue_limit, ExecutorBuilder::queue_bytes];
     let _: fn(ExecutorBuilder) -> Result<Executor, Error> = ExecutorBuilder::build;
     let _ = [
         StartMethod::ForkServer,
@@ -123,6 +134,9 @@ fn builder() {
 
 /// What a call comes to.
 type Outcome<R> = Result<R, TaskError>;
+
+/// What comes of a call that may be refused.
+type Tried<R> = Result<TaskFuture<R>, Rejected<R>>;
 
 /// What a wait with a limit to its time gives, in `Option` where there may be nothing more.
 type Within<T> = Result<Option<T>, Timeout>;

@@ -29,8 +29,15 @@ impl Calls {
 
     fn set_course(&mut self, id: CallId, course: Course) {
         self.alarms.add_deadline(course.deadline());
+        self.ranked += usize::from(course.terms.priority != 0);
         self.courses.insert(id, course);
         self.get_mut(id).has_course = true;
+    }
+
+    /// Whether calls that are not done have priorities of their own.
+    #[inline]
+    pub(crate) fn are_ranked(&self) -> bool {
+        self.ranked > 0
     }
 
     /// What was asked for a call that is not done, if anything was.
@@ -49,6 +56,8 @@ impl Calls {
             return None;
         }
         self.get_mut(id).has_course = false;
-        self.courses.remove(&id)
+        let course = self.courses.remove(&id)?;
+        self.ranked -= usize::from(course.terms.priority != 0);
+        Some(course)
     }
 }

@@ -45,15 +45,25 @@ impl Place {
 pub(crate) struct CallId(NonZeroU32);
 
 impl CallId {
-    pub(super) fn at(index: usize) -> Self {
+    pub(crate) fn at(index: usize) -> Self {
         let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
         Self(number.expect("fewer than 2^32 calls fit in memory"))
     }
 
     #[inline]
-    pub(super) fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0.get() as usize - 1
     }
+}
+
+/// Where a call may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binding {
+    Anywhere,
+    /// In the worker of one slot, or the one that takes its place.
+    Slot,
+    /// In one worker: a call of the executor's own, as that of an initializer.
+    Own,
 }
 
 /// What a slot holds.
@@ -82,12 +92,13 @@ pub(crate) struct Call {
     pub(super) references: u32,
     /// How often it was the next call of a worker that died.
     pub(crate) suspicions: u8,
-    /// It belongs to one worker (an initializer) and is never dealt to another.
-    pub(crate) pinned: bool,
+    pub(crate) binding: Binding,
     /// Somebody waits for it.
     pub(super) awaited: bool,
     /// More is asked of it than to be run.
     pub(super) has_course: bool,
+    /// It counts against the limits of the queue.
+    pub(super) counts: bool,
 }
 
 const _: () = assert!(size_of::<Call>() <= 64, "a call fits a cache line");
@@ -101,9 +112,10 @@ impl Call {
             task: None,
             references: 0,
             suspicions: 0,
-            pinned: false,
+            binding: Binding::Anywhere,
             awaited: false,
             has_course: false,
+            counts: false,
         }
     }
 

@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::Scheduler;
 use crate::calls::{CallId, Calls, Place};
-use crate::member::Member;
+use crate::member::{Member, Unbegun};
 use crate::sys;
 
 /// How much work a worker is dealt ahead.
 const RING_TIME: Duration = Duration::from_millis(1);
+/// The same while calls have priorities.
+const RANKED_RING_TIME: Duration = Duration::from_micros(100);
 /// The most calls that a worker is dealt ahead.
 const MAX_DEPTH: usize = 1024;
 /// How much work a worker is dealt before it is looked again at which worker is next.
@@ -32,6 +34,12 @@ impl Scheduler {
         for member in self.members.iter_mut().flatten() {
             member.send_more(&self.calls);
         }
+        if self.calls.are_ranked() {
+            self.relieve_stuck();
+        }
+        if self.bound.len() > 0 {
+            self.deal_bound();
+        }
         self.deal_backlog();
         if self.queued() == 0 && self.rebalance() {
             self.deal_backlog();
@@ -51,11 +59,11 @@ impl Scheduler {
                 full.push(slot);
             }
         }
-        while let Some(id) = self
-            .backlog
-            .pop_front_if(|id| self.calls.get(*id).is_done())
+        while let Some(id) = self.backlog.front()
+            && self.calls.get(id).is_done()
         {
-            self.stale -= 1;
+            self.backlog.forget_stale();
+            self.backlog.pop_front();
             self.calls.release(id);
         }
     }
@@ -67,7 +75,7 @@ impl Scheduler {
             .enumerate()
             .filter_map(|(slot, member)| Some((slot, member.as_ref()?)))
             .filter(|(slot, member)| {
-                member.takes_calls() && member.live() < depth(member) && !full.contains(slot)
+                member.takes_calls() && member.live() < self.depth(member) && !full.contains(slot)
             })
             .min_by_key(|(_, member)| (delay(member), member.live()))
             .map(|(slot, _)| slot)
@@ -76,19 +84,20 @@ impl Scheduler {
     /// Deals a share of the backlog to the worker in `slot`; `false` if its ring is full.
     fn deal_share(&mut self, slot: usize) -> bool {
         let fair = self.queued() / self.members.len();
+        let ranked = self.calls.are_ranked();
         let Some(member) = self.members[slot].as_mut() else {
             return false;
         };
         // The worker may have told another pace since it was chosen.
-        let room = depth(member).saturating_sub(member.live());
+        let room = depth(member, ranked).saturating_sub(member.live());
         let room = room.min(member.calls_allowed());
         let share = fair.min(calls_in(DEAL_TIME, member));
         for _ in 0..share.clamp(1, room.max(1)) {
-            let Some(&id) = self.backlog.front() else {
+            let Some(id) = self.backlog.front() else {
                 break;
             };
             if self.calls.get(id).is_done() {
-                self.stale -= 1;
+                self.backlog.forget_stale();
             } else if !offer(&mut self.calls, member, slot, id) {
                 return false;
             }
@@ -120,7 +129,22 @@ impl Scheduler {
         if !is_worth_moving(member) {
             return false;
         }
-        self.take_back(victim, half)
+        self.take_back(victim, Unbegun::Spare(half))
+    }
+
+    /// Where priorities matter, no call waits behind one that takes long, and that others may be more
+    /// urgent than.
+    fn relieve_stuck(&mut self) {
+        for slot in 0..self.members.len() {
+            let stuck = |member: &Member| member.live() > 1 && member.work_left().is_none();
+            if self.members[slot].as_ref().is_some_and(stuck) {
+                self.take_back(slot, Unbegun::Spare(usize::MAX));
+            }
+        }
+    }
+
+    fn depth(&self, member: &Member) -> usize {
+        depth(member, self.calls.are_ranked())
     }
 
     fn load(&self, slot: usize) -> usize {
@@ -131,9 +155,9 @@ impl Scheduler {
     /// without a word.
     pub(crate) fn is_unbalanced(&self) -> bool {
         let idle = |member: &Member| member.takes_calls() && member.live() == 0;
-        self.members.len() > 1
-            && (self.to_watch
-                || (self.members().any(idle) && self.members().any(|member| member.live() > 1)))
+        let loaded = || self.members().any(|member| member.live() > 1);
+        let may_move = self.members.len() > 1 && (self.to_watch || self.members().any(idle));
+        (may_move || self.calls.are_ranked()) && loaded()
     }
 }
 
@@ -145,7 +169,7 @@ pub(super) fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: Cal
     let Some((task, arguments)) = call.pending() else {
         return false;
     };
-    let Some(seq) = member.offer(id, task, arguments, call.pinned, notice) else {
+    let Some(seq) = member.offer(id, task, arguments, call.binding, notice) else {
         return false;
     };
     calls.get_mut(id).place = Some(Place::new(slot, seq));
@@ -173,9 +197,14 @@ fn delay(member: &Member) -> Duration {
     waking + member.work_left().unwrap_or(RING_TIME)
 }
 
-/// How many calls the worker may have before it.
-fn depth(member: &Member) -> usize {
-    calls_in(RING_TIME, member)
+/// How many calls the worker may have before it: few where calls may come that are more urgent, and
+/// none behind one that takes long.
+fn depth(member: &Member, ranked: bool) -> usize {
+    match ranked {
+        false => calls_in(RING_TIME, member),
+        true if member.work_left().is_none() => 1,
+        true => calls_in(RANKED_RING_TIME, member),
+    }
 }
 
 /// How many calls the worker can be expected to run in a time, and at least one.

@@ -89,7 +89,7 @@ impl Scheduler {
     }
 
     fn look_through_backlog(&mut self, now: Duration, due: &mut Vec<CallId>) {
-        for &id in &self.backlog {
+        for id in self.backlog.iter().chain(self.bound.iter()) {
             let Some((course, alarms)) = self.calls.course(id) else {
                 continue;
             };

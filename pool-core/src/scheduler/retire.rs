@@ -1,14 +1,14 @@
 //! Workers that have done enough.
 
 use super::Scheduler;
-use crate::member::Member;
+use crate::member::{Member, Unbegun};
 
 impl Scheduler {
     /// Has a worker given no more calls; what it has not begun goes to others.
     pub(crate) fn retire(&mut self, slot: usize) {
         if let Some(member) = self.member(slot) {
             member.end_tenure();
-            self.take_back(slot, usize::MAX);
+            self.take_back(slot, Unbegun::All);
         }
     }
 

@@ -32,8 +32,9 @@ impl Scheduler {
             })
             .collect();
         let mut again = false;
-        for (member, relieve) in self.members.iter_mut().zip(relieve) {
+        for (slot, (member, relieve)) in self.members.iter_mut().zip(relieve).enumerate() {
             if let Some(member) = member {
+                let hungry = hungry || self.bound.any(slot);
                 let something = sharing || to_relieve > usize::from(relieve) || !member.serves();
                 again |= member.settle(wanted(member, hungry, urgent, something));
             }

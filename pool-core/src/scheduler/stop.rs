@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Cancelled, Scheduler, with_worker};
-use crate::calls::CallId;
+use crate::calls::{Binding, CallId};
 use crate::gate::{Breakdown, Gate};
-use crate::member::{Member, Sentence};
+use crate::member::{Member, Sentence, Unbegun};
 use crate::task_error::{TaskError, TaskErrorKind};
 
 /// How often a call may be the next one of a worker that dies. Beyond that the call itself is taken
@@ -36,7 +36,9 @@ impl Scheduler {
         if call.is_done() {
             return Cancelled::Done;
         }
-        if let Some(place) = call.place {
+        let is_bound = call.binding == Binding::Slot;
+        let place = call.place;
+        if let Some(place) = place {
             let Some(member) = self.member(place.slot()) else {
                 return Cancelled::Running;
             };
@@ -45,11 +47,11 @@ impl Scheduler {
                 return Cancelled::Running;
             }
             self.moved(place.slot());
-        } else {
-            self.stale += 1;
         }
         self.fail(id, error);
-        self.drop_stale();
+        if place.is_none() {
+            self.forget_waiting(id, is_bound);
+        }
         Cancelled::Yes
     }
 
@@ -70,7 +72,7 @@ impl Scheduler {
         let Some((slot, _)) = self.holder(id) else {
             return false;
         };
-        self.take_back(slot, usize::MAX);
+        self.take_back(slot, Unbegun::All);
         self.collect(slot);
         if !self.is_running(id) {
             return false;
@@ -81,18 +83,21 @@ impl Scheduler {
         true
     }
 
-    /// Gives the memory of cancelled calls back once they are the greater part of the backlog.
-    fn drop_stale(&mut self) {
-        if self.stale > 64 && self.stale > self.backlog.len() / 2 {
+    /// A call that waits nowhere but in a queue is done: gives its memory back, for those of the
+    /// backlog once they are the greater part of it.
+    fn forget_waiting(&mut self, id: CallId, is_bound: bool) {
+        if is_bound {
+            self.bound.remove(id);
+            self.calls.release(id);
+        } else if self.backlog.note_stale() {
             let calls = &mut self.calls;
-            self.backlog.retain(|&id| {
+            self.backlog.retain(|id| {
                 let done = calls.get(id).is_done();
                 if done {
                     calls.release(id);
                 }
                 !done
             });
-            self.stale = 0;
         }
     }
 
@@ -100,15 +105,16 @@ impl Scheduler {
     pub(crate) fn fail_queued(&mut self, error: impl Fn(&'static str) -> TaskError) {
         for slot in 0..self.members.len() {
             self.collect(slot);
-            self.take_back(slot, usize::MAX);
+            self.take_back(slot, Unbegun::All);
         }
-        for id in std::mem::take(&mut self.backlog) {
+        let backlog = std::mem::take(&mut self.backlog);
+        let bound = std::mem::take(&mut self.bound);
+        for id in backlog.iter().chain(bound.iter()) {
             if !self.calls.get(id).is_done() {
                 self.fail(id, error(self.task_name(id)));
             }
             self.calls.release(id);
         }
-        self.stale = 0;
     }
 
     /// Cancels every call that has not begun.
@@ -177,7 +183,7 @@ impl Scheduler {
             let call = self.calls.get_mut(placed.id);
             let is_first = begun.is_empty() && again.is_empty();
             call.suspicions = call.suspicions.saturating_add(is_first.into());
-            if call.pinned || call.suspicions > MAX_SUSPICIONS {
+            if call.binding == Binding::Own || call.suspicions > MAX_SUSPICIONS {
                 begun.push(placed.id);
             } else {
                 again.push(placed.id);

@@ -13,6 +13,7 @@ use crate::waiter::Signal;
 use std::time::Duration;
 
 mod expire;
+mod order;
 
 /// How long some calls may run: longer than a test takes, which lets time pass as it likes.
 const LIMIT: Duration = Duration::from_hours(1);
@@ -20,6 +21,8 @@ const LIMIT: Duration = Duration::from_hours(1);
 /// A call as the test knows it.
 struct Known {
     id: CallId,
+    /// The slot that it is bound to.
+    slot: Option<usize>,
     runs: u32,
     /// How often it was begun anew.
     retries: u32,
@@ -40,7 +43,10 @@ struct World {
 impl World {
     fn new(slots: usize, seed: u64) -> Self {
         let mut world = Self {
-            scheduler: Scheduler::new(slots, 0),
+            scheduler: Scheduler::new(slots, 0).with_queue_limit(QueueLimit {
+                calls: 1_000_000,
+                ..QueueLimit::default()
+            }),
             workers: (0..slots).map(|_| None).collect(),
             calls: HashMap::new(),
             remains: Vec::new(),
@@ -80,12 +86,23 @@ impl World {
             terms = Terms {
                 limit: [None, Some(LIMIT)][self.below(2)],
                 retries: u32::try_from(self.below(3)).unwrap(),
+                priority: [-1, 0, 0, 1][self.below(4)],
                 deadline: [None, Some(deadline)][self.below(2)],
             };
         }
         let arguments = fixture::arguments(number);
+        let slot = self.below(self.workers.len());
+        let slot = (self.below(8) == 0).then_some(slot);
+        let id = match slot {
+            None => self.scheduler.submit(fixture::task(), arguments, &terms),
+            Some(slot) => self
+                .scheduler
+                .submit_bound(slot, fixture::task(), arguments, &terms),
+        };
+        self.scheduler.count(id);
         let known = Known {
-            id: self.scheduler.submit(fixture::task(), arguments, &terms),
+            id,
+            slot,
             runs: 0,
             retries: 0,
             cancelled: false,
@@ -116,6 +133,10 @@ impl World {
             call.runs += 1;
             assert_eq!(call.runs, 1 + call.retries, "a call ran twice");
             assert!(!call.cancelled, "a cancelled call ran");
+            assert!(
+                call.slot.is_none_or(|bound| bound == slot),
+                "a call strayed"
+            );
         }
     }
 
@@ -247,8 +268,10 @@ impl World {
             .values()
             .filter(pending)
             .filter(|known| scheduler.call(known.id).place.is_none());
-        assert_eq!(scheduler.queued(), queued.count(), "queued");
+        let waits = scheduler.queued() + scheduler.bound.len();
+        assert_eq!(waits, queued.count(), "queued");
         let outstanding = self.calls.values().filter(pending).count();
+        assert_eq!(scheduler.calls.load.calls, outstanding, "load");
         assert_eq!(scheduler.outstanding(), outstanding, "outstanding");
         let waiting = self
             .calls
@@ -310,6 +333,8 @@ fn every_call_ends_once_whatever_happens() {
         world.drain();
         assert_eq!(world.scheduler.waiting, 0);
         assert_eq!(world.scheduler.calls.used(), 0, "a slot is lost");
+        assert_eq!(world.scheduler.calls.load.bytes, 0, "a weight is lost");
+        assert!(!world.scheduler.calls.are_ranked(), "a priority is lost");
     }
 }
 

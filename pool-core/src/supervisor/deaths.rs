@@ -9,7 +9,7 @@ use pool_worker::channel::LastWords;
 use pool_worker::protocol::{LastWordsKind, PanicReport};
 
 use super::{RETRY_MOST, Remains, RestartLimit, Supervisor, Vacancy};
-use crate::calls::CallId;
+use crate::calls::{Binding, CallId};
 use crate::gate::Breakdown;
 use crate::member::{Member, Sentence};
 use crate::scheduler::Scheduler;
@@ -78,7 +78,9 @@ impl Supervisor {
         };
         let words = member.last_words();
         let mut locked = self.pool.lock();
-        let in_a_task = begun.iter().any(|&id| !locked.call(id).pinned);
+        let in_a_task = begun
+            .iter()
+            .any(|&id| locked.call(id).binding != Binding::Own);
         for id in begun {
             let error = death(&locked, id, &member, status, words.as_ref());
             locked.died(id, error);

@@ -6,7 +6,7 @@ fn limited(world: &mut World, number: u64, limit: Duration, retries: u32) -> Cal
     let terms = Terms {
         limit: Some(limit),
         retries,
-        deadline: None,
+        ..Terms::default()
     };
     let arguments = fixture::arguments(number);
     let id = world.scheduler.submit(fixture::task(), arguments, &terms);

@@ -1,0 +1,382 @@
+//! The calls that wait for a worker to have room, and which of them is next.
+//!
+//! Those of a higher priority come first; but of [`PATIENCE`] calls one is of a lower priority, so that
+//! none waits for ever. Within a priority the threads that submitted take turns, so that one which
+//! submits much keeps no other waiting; and of a thread's calls the first comes first. What was with a
+//! worker before comes before all others of its priority.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
+use std::ptr;
+
+use crate::calls::CallId;
+
+/// How many calls in a row are of the highest priority while others wait.
+const PATIENCE: u32 = 15;
+/// As many threads may have submitted before it is looked which of them have nothing waiting.
+const KEPT_LANES: usize = 8;
+
+/// A thread that submits, as told from others: those that have ended may be confused with later ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Submitter(usize);
+
+impl Submitter {
+    /// This thread.
+    #[inline]
+    pub(super) fn this_thread() -> Self {
+        thread_local!(static PLACE: u8 = const { 0 });
+        Self(PLACE.with(|place| ptr::from_ref(place).addr()))
+    }
+}
+
+/// All calls that wait.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// The calls of priority 0: as a rule, all.
+    plain: Rank,
+    /// Those of other priorities, none of them empty.
+    ranked: BTreeMap<Reverse<i32>, Rank>,
+    len: usize,
+    /// How many of them are done, as they were cancelled.
+    stale: usize,
+    /// How many of the highest priority were taken since one of another was, which waits.
+    passed: u32,
+    /// The last priority that had its turn although it was not the highest.
+    favoured: i32,
+}
+
+/// The calls of one priority.
+#[derive(Debug, Default)]
+struct Rank {
+    len: usize,
+    /// Those that were with a worker.
+    returned: VecDeque<CallId>,
+    lanes: Vec<Lane>,
+    /// Whose turn it is.
+    turn: usize,
+}
+
+/// The calls of one thread.
+#[derive(Debug)]
+struct Lane {
+    submitter: Submitter,
+    calls: VecDeque<CallId>,
+}
+
+impl Backlog {
+    /// How many calls wait.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.len - self.stale
+    }
+
+    /// Adds a new call.
+    #[inline]
+    pub(super) fn push(&mut self, id: CallId, priority: i32, submitter: Submitter) {
+        self.len += 1;
+        self.rank(priority).push(id, submitter);
+    }
+
+    /// Puts a call back, before all others of its priority.
+    pub(super) fn put_back(&mut self, id: CallId, priority: i32) {
+        self.len += 1;
+        let rank = self.rank(priority);
+        rank.len += 1;
+        rank.returned.push_front(id);
+    }
+
+    /// The next call, which may be done.
+    #[inline]
+    pub(super) fn front(&mut self) -> Option<CallId> {
+        if self.len == 0 {
+            return None;
+        }
+        let priority = self.next_priority();
+        self.rank(priority).front()
+    }
+
+    /// Takes the next call out.
+    #[inline]
+    pub(super) fn pop_front(&mut self) {
+        if self.len == 0 {
+            return;
+        }
+        let priority = self.next_priority();
+        self.len -= 1;
+        self.rank(priority).pop_front();
+        if !self.ranked.is_empty() {
+            self.had_its_turn(priority);
+        }
+    }
+
+    /// Notes that a call is done which waits here: it stays until its turn, or until such calls are
+    /// the greater part: then `true` says that it is time to have them out.
+    #[must_use]
+    pub(super) fn note_stale(&mut self) -> bool {
+        self.stale += 1;
+        self.stale > 64 && self.stale > self.len / 2
+    }
+
+    /// Notes that a call was taken out that is done.
+    pub(super) fn forget_stale(&mut self) {
+        self.stale -= 1;
+    }
+
+    /// Takes out all calls that are not to stay, of which none but those that are done.
+    pub(super) fn retain(&mut self, mut stays: impl FnMut(CallId) -> bool) {
+        self.plain.retain(&mut stays);
+        self.ranked.retain(|_, rank| {
+            rank.retain(&mut stays);
+            rank.len > 0
+        });
+        self.len -= std::mem::take(&mut self.stale);
+    }
+
+    /// All calls, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = CallId> {
+        let ranks = std::iter::once(&self.plain).chain(self.ranked.values());
+        ranks.flat_map(Rank::iter)
+    }
+
+    #[inline]
+    fn rank(&mut self, priority: i32) -> &mut Rank {
+        if priority == 0 {
+            &mut self.plain
+        } else {
+            self.ranked.entry(Reverse(priority)).or_default()
+        }
+    }
+
+    /// The priority of the next call, of which there is one.
+    #[inline]
+    fn next_priority(&self) -> i32 {
+        if self.ranked.is_empty() {
+            return 0;
+        }
+        let highest = self.highest(None).unwrap_or_default();
+        if self.passed < PATIENCE {
+            return highest;
+        }
+        let lower = self.highest(Some(self.favoured.min(highest)));
+        let lower = lower.or_else(|| self.highest(Some(highest)));
+        lower.unwrap_or(highest)
+    }
+
+    /// The highest priority of a call, of those below another one.
+    fn highest(&self, below: Option<i32>) -> Option<i32> {
+        let start = below.map_or(Unbounded, |below| Excluded(Reverse(below)));
+        let ranked = self.ranked.range((start, Unbounded)).next();
+        let plain = self.plain.len > 0 && below.is_none_or(|below| below > 0);
+        ranked
+            .map(|(Reverse(priority), _)| *priority)
+            .max(plain.then_some(0))
+    }
+
+    /// Notes whose turn it was, now that a call was taken out.
+    fn had_its_turn(&mut self, priority: i32) {
+        let higher = self.highest(None).filter(|&highest| highest > priority);
+        if higher.is_some() {
+            self.favoured = priority;
+            self.passed = 0;
+        } else if self.highest(Some(priority)).is_some() {
+            self.passed += 1;
+        } else {
+            self.passed = 0;
+        }
+        if priority != 0 && self.rank(priority).len == 0 {
+            self.ranked.remove(&Reverse(priority));
+        }
+    }
+}
+
+impl Rank {
+    #[inline]
+    fn push(&mut self, id: CallId, submitter: Submitter) {
+        self.len += 1;
+        let lane = self
+            .lanes
+            .iter_mut()
+            .find(|lane| lane.submitter == submitter);
+        match lane {
+            Some(lane) => lane.calls.push_back(id),
+            None => self.add_lane(id, submitter),
+        }
+    }
+
+    #[cold]
+    fn add_lane(&mut self, id: CallId, submitter: Submitter) {
+        if self.lanes.len() >= KEPT_LANES {
+            let mut index = 0;
+            let turn = self.turn;
+            self.lanes.retain(|lane| {
+                let stays = !lane.calls.is_empty();
+                self.turn -= usize::from(!stays && index < turn);
+                index += 1;
+                stays
+            });
+        }
+        self.lanes.push(Lane {
+            submitter,
+            calls: VecDeque::from([id]),
+        });
+    }
+
+    #[inline]
+    fn front(&mut self) -> Option<CallId> {
+        if let Some(id) = self.returned.front() {
+            return Some(*id);
+        }
+        for _ in 0..=self.lanes.len() {
+            let Some(lane) = self.lanes.get(self.turn) else {
+                self.turn = 0;
+                continue;
+            };
+            if let Some(id) = lane.calls.front() {
+                return Some(*id);
+            }
+            self.turn += 1;
+        }
+        None
+    }
+
+    /// Takes out what [`front`](Self::front) gave, and gives the turn on.
+    #[inline]
+    fn pop_front(&mut self) {
+        if self.front().is_none() {
+            return;
+        }
+        self.len -= 1;
+        if self.returned.pop_front().is_none() {
+            self.lanes[self.turn].calls.pop_front();
+            self.turn += 1;
+        }
+    }
+
+    fn retain(&mut self, stays: &mut impl FnMut(CallId) -> bool) {
+        let lanes = self.lanes.iter_mut().map(|lane| &mut lane.calls);
+        self.len = 0;
+        for calls in lanes.chain([&mut self.returned]) {
+            calls.retain(|&id| stays(id));
+            self.len += calls.len();
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = CallId> {
+        let lanes = self.lanes.iter().flat_map(|lane| &lane.calls);
+        self.returned.iter().chain(lanes).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: Submitter = Submitter(1);
+    const B: Submitter = Submitter(2);
+
+    fn backlog(calls: impl IntoIterator<Item = (usize, i32, Submitter)>) -> Backlog {
+        let mut backlog = Backlog::default();
+        for (index, priority, submitter) in calls {
+            backlog.push(CallId::at(index), priority, submitter);
+        }
+        backlog
+    }
+
+    fn drain(backlog: &mut Backlog) -> Vec<usize> {
+        std::iter::from_fn(|| {
+            let id = backlog.front()?;
+            backlog.pop_front();
+            Some(id.index())
+        })
+        .collect()
+    }
+
+    #[test]
+    fn of_one_thread_the_first_comes_first() {
+        let mut backlog = backlog((0..100).map(|index| (index, 0, A)));
+        assert_eq!(backlog.len(), 100);
+        assert_eq!(drain(&mut backlog), (0..100).collect::<Vec<_>>());
+        assert_eq!(backlog.len(), 0);
+    }
+
+    #[test]
+    fn threads_take_turns() {
+        let many = (0..6).map(|index| (index, 0, A));
+        let few = (10..12).map(|index| (index, 0, B));
+        let mut backlog = backlog(many.chain(few));
+        assert_eq!(drain(&mut backlog), [0, 10, 1, 11, 2, 3, 4, 5]);
+        // Also those that come to it later.
+        for index in [20, 21, 22] {
+            backlog.push(CallId::at(index), 0, A);
+        }
+        backlog.pop_front();
+        backlog.push(CallId::at(30), 0, B);
+        assert_eq!(drain(&mut backlog), [30, 21, 22]);
+    }
+
+    #[test]
+    fn threads_that_came_and_went_are_forgotten() {
+        let mut backlog = Backlog::default();
+        for index in 0..1000 {
+            backlog.push(CallId::at(index), 0, Submitter(index));
+            // Every tenth stays for a while.
+            if index % 10 != 0 {
+                backlog.pop_front();
+            }
+            assert!(backlog.plain.lanes.len() <= KEPT_LANES.max(index / 10 + 2));
+        }
+        assert_eq!(backlog.len(), 100);
+        let mut left = drain(&mut backlog);
+        left.dedup();
+        assert_eq!(left.len(), 100);
+    }
+
+    #[test]
+    fn higher_priorities_come_first() {
+        let calls = [(0, 0, A), (1, -5, A), (2, 7, A), (3, 7, B), (4, 0, B)];
+        let mut backlog = backlog(
+            calls
+                .into_iter()
+                .chain([(5, i32::MAX, A), (6, i32::MIN, A)]),
+        );
+        assert_eq!(drain(&mut backlog), [5, 2, 3, 0, 4, 1, 6]);
+        assert!(backlog.ranked.is_empty());
+    }
+
+    #[test]
+    fn lower_priorities_wait_but_not_for_ever() {
+        let urgent = (0..100).map(|index| (index, 1, A));
+        let low = (1000..1003).map(|index| (index, -1, A));
+        let plain = (2000..2003).map(|index| (index, 0, B));
+        let mut backlog = backlog(urgent.chain(low).chain(plain));
+        let order = drain(&mut backlog);
+        let at = |id: usize| order.iter().position(|&other| other == id).unwrap();
+        // One in sixteen, and those of lower priorities take turns as well.
+        assert_eq!(
+            [1000, 2000, 1001, 2001, 1002, 2002].map(at),
+            [15, 31, 47, 63, 79, 95]
+        );
+        assert_eq!(order.len(), 106);
+    }
+
+    #[test]
+    fn what_was_with_a_worker_comes_before_its_like() {
+        let mut backlog = backlog([(0, 0, A), (1, 3, A), (2, 0, B)]);
+        backlog.put_back(CallId::at(11), 0);
+        backlog.put_back(CallId::at(10), 0);
+        backlog.put_back(CallId::at(12), 3);
+        assert_eq!(drain(&mut backlog), [12, 1, 10, 11, 0, 2]);
+    }
+
+    #[test]
+    fn those_that_are_done_are_had_out() {
+        let mut backlog = backlog((0..200).map(|index| (index, i32::from(index % 2 == 0), A)));
+        let is_due = (0..101).map(|_| backlog.note_stale()).collect::<Vec<_>>();
+        assert_eq!(is_due.iter().position(|&due| due), Some(100));
+        backlog.retain(|id| id.index() >= 101);
+        assert_eq!(backlog.len(), 99);
+        assert_eq!(backlog.iter().count(), 99);
+        assert_eq!(drain(&mut backlog).len(), 99);
+    }
+}
