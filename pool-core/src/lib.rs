@@ -18,6 +18,8 @@
 //! }
 //! ```
 //!
+//! The [guide] walks through all of it, and says what the calls of other pools are here.
+//!
 //! Nothing has to be called first, and `main` needs no guard: executors are built wherever they are
 //! wanted, also in tests, in doctests, beside other threads and inside async runtimes.
 //!
@@ -175,6 +177,8 @@
 //! [`shutdown`](Executor::shutdown), [`shutdown_timeout`](Executor::shutdown_timeout),
 //! [`shutdown_now`](Executor::shutdown_now) and [`kill`](Executor::kill) for other ends. However the
 //! application ends, by `kill -9` too, its workers end with it.
+
+pub mod guide;
 
 // The layers, from what users see down to the ground. A module uses those of its own layer and of
 // those below it, never in a circle; a test sees to that.
