@@ -18,13 +18,19 @@ use crate::task_error::{Side, TaskError, TaskErrorKind};
 const KEPT_BUFFER: usize = 64 * 1024;
 
 /// The arguments or the result of a call, and the shared values that its arguments refer to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Parcel {
     pub(crate) payload: Payload,
     pub(crate) attachments: Attachments,
 }
 
 impl Parcel {
+    /// Whether it may take a while to drop it.
+    #[inline]
+    pub(crate) fn is_heavy(&self) -> bool {
+        matches!(self.payload, Payload::Large(_)) || !self.attachments.is_empty()
+    }
+
     /// Decodes a result, which runs users' code.
     pub(crate) fn decode<R>(&mut self, decoder: Decoder<R>) -> Result<R, DecodeError> {
         shared::receiving(&self.attachments, || decoder(self.payload.source()))
@@ -37,6 +43,16 @@ impl From<Payload> for Parcel {
         Self {
             payload,
             attachments: Attachments::default(),
+        }
+    }
+}
+
+/// One that refers to something, and is nothing else.
+impl From<Attachments> for Parcel {
+    fn from(attachments: Attachments) -> Self {
+        Self {
+            payload: Payload::default(),
+            attachments,
         }
     }
 }

@@ -45,9 +45,9 @@ pub(crate) struct Calls {
     ranked: usize,
     /// What those weigh that count against the limits of the queue.
     pub(crate) load: Load,
-    /// What calls held that are done: to be dropped without the lock, as memory that is freed with
-    /// it may take a while.
-    spent: Vec<Attachments>,
+    /// What calls held that are done: to be dropped without the lock, as to give memory back may take
+    /// a while.
+    spent: Vec<Parcel>,
 }
 
 impl Calls {
@@ -154,8 +154,10 @@ impl Calls {
 
     /// Frees the slot of a call of which nobody wants to know any more.
     fn discard(&mut self, id: CallId) {
-        if let Stage::Done(Outcome::Returned(result)) = self.free(id) {
-            self.spend(result.attachments);
+        if let Stage::Done(Outcome::Returned(result)) = self.free(id)
+            && result.is_heavy()
+        {
+            self.spent.push(result);
         }
     }
 
@@ -187,28 +189,26 @@ impl Calls {
         self.sharing > 0
     }
 
-    /// Takes the shared values that the arguments of a call refer to that is about to be done.
+    /// Takes the shared values that the arguments of a call refer to that is about to be done, and
+    /// keeps what else of them is to be dropped without the lock.
     #[inline]
-    fn take_attachments(&mut self, id: CallId) -> Attachments {
-        match &mut self.get_mut(id).stage {
-            Stage::Pending(arguments) if !arguments.attachments.is_empty() => {
-                let attachments = std::mem::take(&mut arguments.attachments);
-                self.sharing -= 1;
+    fn unload(&mut self, id: CallId) -> Attachments {
+        match &mut self.slots[id.index()].stage {
+            Stage::Pending(arguments) if arguments.is_heavy() => {
+                let Parcel {
+                    payload,
+                    attachments,
+                } = std::mem::take(arguments);
+                self.sharing -= usize::from(!attachments.is_empty());
+                self.spent.push(payload.into());
                 attachments
             }
             _ => Attachments::default(),
         }
     }
 
-    /// Keeps what is to be dropped without the lock, if that is anything.
-    fn spend(&mut self, attachments: Attachments) {
-        if !attachments.is_empty() {
-            self.spent.push(attachments);
-        }
-    }
-
     /// What is to be dropped without the lock.
-    pub(crate) fn take_spent(&mut self) -> Vec<Attachments> {
+    pub(crate) fn take_spent(&mut self) -> Vec<Parcel> {
         std::mem::take(&mut self.spent)
     }
 
@@ -222,7 +222,7 @@ impl Calls {
         told: &mut Vec<Waiter>,
     ) -> Option<usize> {
         self.uncount(id);
-        let attachments = self.take_attachments(id);
+        let attachments = self.unload(id);
         let call = self.get_mut(id);
         if call.is_done() {
             return None;
@@ -243,8 +243,10 @@ impl Calls {
         told: &mut Vec<Waiter>,
     ) -> Option<usize> {
         self.uncount(id);
-        let attachments = self.take_attachments(id);
-        self.spend(attachments);
+        let attachments = self.unload(id);
+        if !attachments.is_empty() {
+            self.spent.push(attachments.into());
+        }
         if let Some(course) = self.take_course(id) {
             error = error.tried_before(course.deaths);
         }

@@ -17,7 +17,6 @@ use std::time::Duration;
 use pool_worker::channel::Payload;
 use pool_worker::protocol::{PanicReport, Status};
 use pool_worker::registry::{TaskId, registry};
-use pool_worker::shared::Attachments;
 
 use crate::call::Parcel;
 use crate::calls::{Binding, Call, CallId, Calls, Outcome, Place};
@@ -171,7 +170,7 @@ impl Scheduler {
     }
 
     /// What is to be dropped once the lock is free.
-    pub(crate) fn take_spent(&mut self) -> Vec<Attachments> {
+    pub(crate) fn take_spent(&mut self) -> Vec<Parcel> {
         self.calls.take_spent()
     }
 

@@ -471,3 +471,14 @@ fn an_initializer_that_runs_at_the_end_is_told_of_it() {
     assert_eq!(scheduler.dismiss().len(), 1);
     assert_eq!(scheduler.call(id).failure(), Some(TaskErrorKind::Killed));
 }
+
+#[test]
+fn much_memory_is_given_back_without_the_lock() {
+    let mut world = World::new(1, 1);
+    for (size, kept) in [(8, 0), (1000, 0), (1_000_000, 1)] {
+        let call = submit(&mut world, 1, size);
+        assert_eq!(world.scheduler.cancel(call), Cancelled::Yes);
+        world.scheduler.release(call);
+        assert_eq!(world.scheduler.take_spent().len(), kept, "{size} bytes");
+    }
+}
