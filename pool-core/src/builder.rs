@@ -3,6 +3,7 @@
 mod hooks;
 mod queue;
 mod recycling;
+mod size;
 mod surroundings;
 mod terms;
 
@@ -22,15 +23,7 @@ use crate::fork_server::ForkServer;
 use crate::hook::Hooks;
 use crate::scheduler::QueueLimit;
 use crate::supervisor::{Plan, RestartLimit, Supervisor};
-use crate::sys;
 use crate::terms::Terms;
-
-/// The most workers that an executor may have.
-const MAX_WORKERS: usize = 4096;
-/// Descriptors that an executor needs beside the two of each worker.
-const OTHER_DESCRIPTORS: u64 = 8;
-/// Descriptors that an executor needs for each worker.
-const DESCRIPTORS_PER_WORKER: u64 = 2;
 
 /// Settings of an [`Executor`] that is to be built.
 ///
@@ -45,6 +38,8 @@ const DESCRIPTORS_PER_WORKER: u64 = 2;
 #[must_use = "an executor comes to be by build()"]
 pub struct ExecutorBuilder {
     workers: Option<usize>,
+    min_workers: Option<usize>,
+    idle_timeout: Option<Duration>,
     start_method: StartMethod,
     hooks: Hooks,
     restart_limit: Option<RestartLimit>,
@@ -58,14 +53,6 @@ pub struct ExecutorBuilder {
 }
 
 impl ExecutorBuilder {
-    /// How many workers; by default one for each core that this process may use, as
-    /// [`std::thread::available_parallelism`] tells, or for each of
-    /// [`cpu_affinity`](Self::cpu_affinity) if those are fewer. 0 is an error.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = Some(workers);
-        self
-    }
-
     /// How workers come to be; [`StartMethod::ForkServer`] by default.
     pub fn start_method(mut self, start_method: StartMethod) -> Self {
         self.start_method = start_method;
@@ -93,14 +80,15 @@ impl ExecutorBuilder {
     /// [`kind`](Error::kind) tells which.
     pub fn build(self) -> Result<Executor, Error> {
         let cores = self.cores()?;
-        let workers = self.checked_workers(cores)?;
+        let size = self.size(cores)?;
+        let workers = size.most;
         if let Err(duplicate) = registry().check() {
             return Err(Error::duplicate_task(duplicate));
         }
         self.check_hooks()?;
         self.check_surroundings()?;
         let recycling = self.recycling()?;
-        check_file_limit(workers)?;
+        size::check_file_limit(workers, size::OTHER_DESCRIPTORS)?;
         let mut plan = Plan {
             setup: Setup {
                 tasks: registry().names().iter().map(ToString::to_string).collect(),
@@ -109,10 +97,7 @@ impl ExecutorBuilder {
             },
             environment: self.environment.apply(workers, cores),
             hooks: self.hooks,
-            restart_limit: self.restart_limit.unwrap_or(RestartLimit {
-                deaths: u32::try_from(8 + 2 * workers).unwrap_or(u32::MAX),
-                within: Duration::from_secs(10),
-            }),
+            restart_limit: self.restart_limit,
             recycling,
         };
         let here = env::current_dir();
@@ -124,7 +109,7 @@ impl ExecutorBuilder {
         // A fork server that takes this one's place hours later works in the same directory.
         let directory = &mut plan.setup.surroundings.directory;
         *directory = directory.take().or(here.ok().map(Into::into));
-        let pool = Pool::new(workers, self.grace, self.queue_limit)
+        let pool = Pool::new(size, self.grace, self.queue_limit)
             .map_err(|error| Error::io("make the event of an executor", error))?;
         let pool = Arc::new(pool);
         let supervisor = Supervisor::new(Arc::clone(&pool), server, plan)
@@ -144,20 +129,6 @@ impl ExecutorBuilder {
         let allowed = self.surroundings.processors.as_ref().map(Vec::len);
         Ok(allowed.map_or(cores, |allowed| allowed.clamp(1, cores)))
     }
-
-    fn checked_workers(&self, cores: usize) -> Result<usize, Error> {
-        match self.workers.unwrap_or(cores) {
-            0 => Err(Error::invalid_option(
-                "workers",
-                "0 workers could run nothing; ask for 1 or more",
-            )),
-            workers @ 1..=MAX_WORKERS => Ok(workers),
-            workers => Err(Error::invalid_option(
-                "workers",
-                format!("{workers} are more than {MAX_WORKERS}, the most there can be"),
-            )),
-        }
-    }
 }
 
 impl Executor {
@@ -173,17 +144,5 @@ impl Executor {
     /// Sets an executor up otherwise.
     pub fn builder() -> ExecutorBuilder {
         ExecutorBuilder::default()
-    }
-}
-
-/// Finds out now whether there will be descriptors enough.
-fn check_file_limit(workers: usize) -> Result<(), Error> {
-    let usage = sys::open_files().map_err(|error| Error::io("count the open files", error))?;
-    let needed = workers as u64 * DESCRIPTORS_PER_WORKER + OTHER_DESCRIPTORS;
-    let allowed = usage.limit.saturating_sub(usage.open);
-    if needed > allowed {
-        Err(Error::file_limit(needed, allowed))
-    } else {
-        Ok(())
     }
 }

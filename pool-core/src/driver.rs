@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use crate::calls::CallId;
 use crate::gate::Gate;
 use crate::notifier::Notifier;
-use crate::scheduler::{QueueLimit, Scheduler};
+use crate::scheduler::{QueueLimit, Scheduler, Size};
 use crate::sys;
 use crate::waiter::wait_while;
 
@@ -134,7 +134,7 @@ impl Locked<'_> {
                 self.look_at_clock();
                 self.deal();
             }
-            queued if queued.is_multiple_of(SUBMITS_PER_TURN) => {}
+            queued if queued.is_multiple_of(SUBMITS_PER_TURN) || self.lacks_workers() => {}
             _ => return,
         }
         let more = (self.queued() > 0 || self.settle()) && self.take_turns();
@@ -151,7 +151,8 @@ impl Locked<'_> {
     /// Wakes the supervising thread if there is anything left for it to do.
     fn leave_rest(&mut self, more: bool) {
         let soon = self.has_early_alarm() || (self.is_unbalanced() && !self.state().balancing);
-        if more || soon || self.is_over() || self.has_left_off() {
+        let lives = self.has_left_off() || self.lacks_workers() || self.has_unseen_idle();
+        if more || soon || lives || self.is_over() {
             self.poke();
         }
     }
@@ -167,6 +168,7 @@ impl Locked<'_> {
         self.expire(sys::monotonic());
         let more = self.take_turns();
         self.arm_alarm();
+        self.arm_idle_alarm();
         self.state_mut().balancing = self.is_unbalanced();
         more
     }
@@ -216,14 +218,14 @@ impl Locked<'_> {
 }
 
 impl Pool {
-    /// A pool of so many workers, which have so long to end when their calls are out of time, and
+    /// A pool of such a size, whose workers have so long to end when their calls are out of time, and
     /// before which so much may wait.
     ///
     /// # Errors
     ///
     /// If the descriptor that wakes the supervising thread cannot be had.
     pub(crate) fn new(
-        workers: usize,
+        size: Size,
         grace: Option<Duration>,
         queue_limit: QueueLimit,
     ) -> std::io::Result<Self> {
@@ -232,7 +234,7 @@ impl Pool {
         let spinners = thread::available_parallelism().map_or(1, usize::from) - 1;
         Ok(Self {
             state: Mutex::new(State {
-                scheduler: Scheduler::new(workers, spinners)
+                scheduler: Scheduler::new(size, spinners)
                     .with_grace(grace)
                     .with_queue_limit(queue_limit),
                 poked: false,

@@ -1,10 +1,10 @@
-//! Why an executor could not be built.
+//! Why an executor could not be built, or changed.
 
 use std::error::Error as StdError;
 use std::fmt::{self, Debug, Display};
 use std::io;
 
-/// Why an executor could not be built.
+/// Why an executor could not be built, or [resized](crate::Executor::resize).
 pub struct Error(Box<Inner>);
 
 /// The kinds of [`Error`].
@@ -25,6 +25,10 @@ pub enum ErrorKind {
     ForkServer,
     /// A system call failed.
     Io,
+    /// The executor takes no calls any more.
+    ShutDown,
+    /// The executor cannot go on.
+    PoolBroken,
 }
 
 struct Inner {
@@ -105,6 +109,22 @@ impl Error {
         )
     }
 
+    /// The executor takes no calls any more.
+    pub(crate) fn shut_down() -> Self {
+        Self::new(
+            ErrorKind::ShutDown,
+            "the executor takes no calls any more; build another one".into(),
+        )
+    }
+
+    /// The executor cannot go on, for the reason `why`.
+    pub(crate) fn broken(why: impl Display) -> Self {
+        Self::new(
+            ErrorKind::PoolBroken,
+            format!("the executor cannot go on ({why}); build another one"),
+        )
+    }
+
     /// `operation` ("create the memfd of a ring") failed with `error`.
     pub(crate) fn io(operation: &str, error: io::Error) -> Self {
         let mut this = Self::new(ErrorKind::Io, format!("cannot {operation}: {error}"));
@@ -176,6 +196,16 @@ mod tests {
                 ErrorKind::FileLimit,
                 "the executor needs 520 more open files, and the limit leaves 100; ask for fewer \
                  workers, or raise RLIMIT_NOFILE (ulimit -n)",
+            ),
+            (
+                Error::shut_down(),
+                ErrorKind::ShutDown,
+                "the executor takes no calls any more; build another one",
+            ),
+            (
+                Error::broken("its workers died"),
+                ErrorKind::PoolBroken,
+                "the executor cannot go on (its workers died); build another one",
             ),
             (
                 Error::fork_server("no answer within 2s"),

@@ -115,6 +115,9 @@ impl Executor {
     /// [indices](crate::Current::worker).
     ///
     /// The worker that takes the place of one that dies before it has begun its call gets it instead.
+    /// Where workers are started on demand ([`min_workers`](crate::ExecutorBuilder::min_workers)), those
+    /// are meant that there are. One that has to go by a [`resize`](Self::resize) runs its call before
+    /// that; if it dies instead, and none takes its place, any other runs it.
     ///
     /// ```
     /// use std::collections::HashSet;
@@ -290,20 +293,26 @@ impl Executor {
         self.wait_ended(None);
     }
 
-    /// How many workers this executor keeps.
-    pub fn workers(&self) -> usize {
-        self.pool.lock().slots()
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
-    /// The processes of the workers, as they are now. Waits for those that are being started, at
-    /// most for 2 seconds; behind a [`preload`](crate::ExecutorBuilder::preload) that takes longer
-    /// there are none yet.
+    /// The most workers that there can be: as many as the executor was built for, or was
+    /// [resized](Self::resize) to.
+    pub fn workers(&self) -> usize {
+        self.pool.lock().size()
+    }
+
+    /// The processes of the workers, as they are now, with those that are about to end. Waits for those
+    /// that are being started, at most for 2 seconds; behind a
+    /// [`preload`](crate::ExecutorBuilder::preload) that takes longer there are none yet.
     pub fn worker_pids(&self) -> Vec<u32> {
         let deadline = Instant::now() + START_WITHIN;
         let mut locked = self.pool.lock();
         loop {
             let pids: Vec<u32> = locked.members().filter_map(|member| member.pid).collect();
-            let complete = pids.len() == locked.slots() || locked.has_ended() || locked.is_over();
+            let all_there = pids.len() == locked.present() && locked.openings() == 0;
+            let complete = all_there || locked.has_ended() || locked.is_over();
             if complete || Instant::now() > deadline {
                 return pids;
             }

@@ -76,6 +76,7 @@ pub(crate) struct Member {
     now: Instant,
     last_progress: Instant,
     tenure: Tenure,
+    may_spin: bool,
     pub(crate) sentence: Sentence,
     /// Until when it may live although it was asked to end.
     grace_end: Option<Duration>,
@@ -142,6 +143,7 @@ impl Member {
             now,
             last_progress: now,
             tenure,
+            may_spin: false,
             sentence: Sentence::None,
             grace_end: None,
         }
@@ -196,10 +198,16 @@ impl Member {
     }
 
     pub(crate) fn takes_calls(&self) -> bool {
-        self.ready && self.sentence == Sentence::None && self.streamed.is_none() && self.serves()
+        self.ready && self.streamed.is_none() && self.is_in_service()
     }
 
-    pub(crate) fn allow_spinning(&self) {
+    /// Whether it may look for calls without sleep.
+    pub(crate) fn may_spin(&self) -> bool {
+        self.may_spin
+    }
+
+    pub(crate) fn allow_spinning(&mut self) {
+        self.may_spin = true;
         self.link.allow_spinning(SPIN_MICROSECONDS);
     }
 

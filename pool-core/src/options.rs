@@ -212,7 +212,9 @@ impl<'a> CallOptions<'a> {
         let mut locked = self.pool.lock();
         let refusal = locked.refusal(name_of(task.entry()));
         let prepared = prepared.and_then(|call| refusal.map_or(Ok(call), Err));
-        let ids: Vec<CallId> = (0..locked.slots())
+        let ids: Vec<CallId> = locked
+            .kept_slots()
+            .into_iter()
             .map(|slot| match &prepared {
                 Ok((task, arguments)) => {
                     locked.submit_bound(slot, *task, arguments.clone(), &self.terms)

@@ -30,11 +30,13 @@ mod backlog;
 mod bound;
 mod deal;
 mod expire;
+mod idle;
 mod put_back;
 mod queue;
 mod retire;
 mod retry;
 mod settle;
+mod size;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -42,6 +44,8 @@ mod tests;
 use backlog::{Backlog, Submitter};
 use bound::Bound;
 pub(crate) use queue::QueueLimit;
+pub(crate) use size::Size;
+use size::Staff;
 
 /// What the scheduler did about a call that was to be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +67,8 @@ pub(crate) struct Scheduler {
     bound: Bound,
     queue_limit: QueueLimit,
     members: Vec<Option<Member>>,
-    /// The workers in the first slots, as many as this, may look for calls without sleep.
+    staff: Staff,
+    /// As many workers may look for calls without sleep.
     spinners: usize,
     /// Calls submitted and not done.
     outstanding: usize,
@@ -82,14 +87,15 @@ pub(crate) struct Scheduler {
 
 impl Scheduler {
     /// A scheduler for so many workers, of which `spinners` may look for calls without sleep.
-    pub(crate) fn new(slots: usize, spinners: usize) -> Self {
+    pub(crate) fn new(size: Size, spinners: usize) -> Self {
         Self {
             spinners,
             calls: Calls::default(),
             backlog: Backlog::default(),
             bound: Bound::default(),
             queue_limit: QueueLimit::default(),
-            members: std::iter::repeat_with(|| None).take(slots).collect(),
+            members: Vec::new(),
+            staff: Staff::of(size),
             outstanding: 0,
             waiting: 0,
             to_watch: false,
@@ -131,6 +137,7 @@ impl Scheduler {
         self.backlog.len()
     }
 
+    /// How many slots there are for workers, with empty ones between others.
     pub(crate) fn slots(&self) -> usize {
         self.members.len()
     }
@@ -154,14 +161,6 @@ impl Scheduler {
                     member.as_mut().filter(|member| member.number == number)?,
                 ))
             })
-    }
-
-    /// Takes a new worker into an empty slot.
-    pub(crate) fn admit(&mut self, slot: usize, member: Member) {
-        if slot < self.spinners {
-            member.allow_spinning();
-        }
-        self.members[slot] = Some(member);
     }
 
     /// Whom to tell, once the lock is free.

@@ -62,16 +62,20 @@ pub(crate) struct RestartLimit {
     pub(crate) within: Duration,
 }
 
+impl RestartLimit {
+    /// The default for so many workers.
+    fn of(workers: usize) -> Self {
+        Self {
+            deaths: u32::try_from(8 + 2 * workers).unwrap_or(u32::MAX),
+            within: Duration::from_secs(10),
+        }
+    }
+}
+
 /// A worker that has died, until it is known how.
 struct Remains {
     member: Member,
     begun: Vec<CallId>,
-}
-
-/// A slot that is to get a worker.
-struct Vacancy {
-    slot: usize,
-    not_before: Instant,
 }
 
 /// What an executor's processes are to be.
@@ -81,7 +85,8 @@ pub(crate) struct Plan {
     /// What each fork server finds as its environment.
     pub(crate) environment: Variables,
     pub(crate) hooks: Hooks,
-    pub(crate) restart_limit: RestartLimit,
+    /// If it is not the default one.
+    pub(crate) restart_limit: Option<RestartLimit>,
     pub(crate) recycling: Recycling,
 }
 
@@ -91,7 +96,7 @@ pub(crate) struct Supervisor {
     setup: Setup,
     environment: Variables,
     hooks: Hooks,
-    restart_limit: RestartLimit,
+    restart_limit: Option<RestartLimit>,
     recycling: Recycling,
     retiring: Retiring,
     server: ForkServer,
@@ -102,7 +107,8 @@ pub(crate) struct Supervisor {
     farewell: Option<Farewell>,
     restarts: VecDeque<Instant>,
     next_number: u64,
-    vacancies: Vec<Vacancy>,
+    /// Workers that are sought: when each may be asked for.
+    vacancies: Vec<Instant>,
     retry_pause: Duration,
     /// How long the fork server may tell nothing of workers that were asked for.
     request_within: Duration,
@@ -122,8 +128,6 @@ impl Supervisor {
     pub(crate) fn new(pool: Arc<Pool>, server: ForkServer, plan: Plan) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(pool.poke_fd().as_fd(), POKE)?;
-        let slots = pool.lock().slots();
-        let now = Instant::now();
         let memory = match plan.setup.start_method {
             StartMethod::Fork => sys::anonymous_memory()?,
             _ => 0,
@@ -142,12 +146,7 @@ impl Supervisor {
             farewell: None,
             restarts: VecDeque::new(),
             next_number: 0,
-            vacancies: (0..slots)
-                .map(|slot| Vacancy {
-                    slot,
-                    not_before: now,
-                })
-                .collect(),
+            vacancies: Vec::new(),
             retry_pause: RETRY_FIRST,
             request_within: request_within(memory),
             asked: HashMap::new(),
@@ -158,6 +157,8 @@ impl Supervisor {
         };
         supervisor.watch_server()?;
         supervisor.begin_preload()?;
+        let pool = Arc::clone(&supervisor.pool);
+        supervisor.seek(&mut pool.lock());
         supervisor.fill_vacancies();
         Ok(supervisor)
     }
@@ -182,8 +183,10 @@ impl Supervisor {
                 }
             }
             self.retire_old(&mut locked);
+            locked.retire_idle();
             let more = locked.look();
             self.see_off(&mut locked);
+            self.seek(&mut locked);
             if locked.is_over() && self.is_finished(&mut locked) {
                 break;
             }
@@ -224,7 +227,7 @@ impl Supervisor {
         let vacancy = self
             .vacancies
             .iter()
-            .map(|vacancy| vacancy.not_before.saturating_duration_since(now))
+            .map(|not_before| not_before.saturating_duration_since(now))
             .min();
         let answer = self
             .asked
@@ -242,6 +245,9 @@ impl Supervisor {
         let preload = self.preload_time_left(now);
         let farewell = self.farewell_time_left(now);
         let retiring = self.retiring_time_left(now);
+        let idle = locked
+            .idle_alarm()
+            .map(|alarm| alarm.saturating_duration_since(now));
         let alarm = locked
             .alarm()
             .map(|alarm| alarm.saturating_sub(sys::monotonic()));
@@ -256,6 +262,7 @@ impl Supervisor {
             preload,
             farewell,
             retiring,
+            idle,
             alarm,
         ]
         .into_iter()

@@ -237,13 +237,13 @@ impl<I: Iterator> Source<I> {
         inputs: I,
         terms: Terms,
     ) -> Self {
-        let slots = pool.lock().slots();
+        let workers = pool.lock().size();
         Self {
             inputs,
             task,
             prepare,
-            window: slots * FIRST_WINDOW,
-            least: slots * 2,
+            window: workers * FIRST_WINDOW,
+            least: workers * 2,
             fixed: false,
             exhausted: false,
             drawn: Batch::default(),

@@ -23,6 +23,17 @@ impl Member {
         Some(pace.saturating_mul(u32::try_from(self.live).unwrap_or(u32::MAX)))
     }
 
+    /// Since when it has had nothing to do, if it could do something.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.is_idle() && self.takes_calls() && self.pid.is_some();
+        is_idle.then_some(self.last_progress)
+    }
+
+    /// Whether the next call can be its own: it is idle, or on its way to life.
+    pub(crate) fn will_be_free(&self) -> bool {
+        self.is_in_service() && (self.is_idle() || !self.ready)
+    }
+
     /// Notes what time it is: to look at the clock costs as much as much of the rest of a small call.
     pub(crate) fn look_at_clock(&mut self, now: Instant) {
         self.now = now;

@@ -17,6 +17,8 @@ pub(crate) struct Tenure {
 enum Stage {
     /// It is given calls as long as any are left to it.
     Serving,
+    /// It is one too many: it is given no more, unless it is kept after all.
+    Surplus,
     /// It is given no more.
     Ending,
     /// It has been asked for its last call, or to end.
@@ -45,6 +47,11 @@ impl Member {
         !self.tenure.is_over()
     }
 
+    /// Whether nothing is against it, and it may be given more calls.
+    pub(crate) fn is_in_service(&self) -> bool {
+        self.sentence == Sentence::None && self.serves()
+    }
+
     /// How many more calls it may be given.
     pub(crate) fn calls_allowed(&self) -> usize {
         usize::try_from(self.tenure.calls).unwrap_or(usize::MAX)
@@ -63,8 +70,29 @@ impl Member {
 
     /// Has it given no more calls.
     pub(crate) fn end_tenure(&mut self) {
-        if self.tenure.stage == Stage::Serving {
+        if matches!(self.tenure.stage, Stage::Serving | Stage::Surplus) {
             self.tenure.stage = Stage::Ending;
+        }
+    }
+
+    /// Whether it goes on to serve, unless it is one too many.
+    pub(crate) fn may_stay(&self) -> bool {
+        let Tenure { calls, stage } = self.tenure;
+        let is_ending = matches!(stage, Stage::Ending | Stage::Leaving);
+        self.sentence == Sentence::None && calls > 0 && !is_ending
+    }
+
+    /// Whether calls that are for this very worker can be placed with it.
+    pub(crate) fn takes_bound_calls(&self) -> bool {
+        self.ready && !self.is_streaming() && self.may_stay()
+    }
+
+    /// Has it given no more calls if it is one too many, and keeps it if not.
+    pub(crate) fn be_surplus(&mut self, is_surplus: bool) {
+        match self.tenure.stage {
+            Stage::Serving if is_surplus => self.tenure.stage = Stage::Surplus,
+            Stage::Surplus if !is_surplus => self.tenure.stage = Stage::Serving,
+            _ => {}
         }
     }
 

@@ -7,6 +7,7 @@ use pool_worker::registry::TaskId;
 use super::{Scheduler, deal};
 use crate::call::Parcel;
 use crate::calls::{Binding, CallId};
+use crate::member::Member;
 use crate::terms::Terms;
 
 /// The calls that wait for one worker each, by its slot.
@@ -55,6 +56,20 @@ impl Bound {
         self.len = self.queues.iter().map(VecDeque::len).sum();
     }
 
+    /// The slots for whose workers any wait.
+    fn slots(&self) -> impl Iterator<Item = usize> {
+        let queues = self.queues.iter().enumerate();
+        queues
+            .filter(|(_, queue)| !queue.is_empty())
+            .map(|(slot, _)| slot)
+    }
+
+    fn take(&mut self, slot: usize) -> VecDeque<CallId> {
+        let queue = std::mem::take(self.queue(slot));
+        self.len -= queue.len();
+        queue
+    }
+
     /// All of them, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = CallId> {
         self.queues.iter().flatten().copied()
@@ -78,12 +93,47 @@ impl Scheduler {
         id
     }
 
+    /// The slots of the workers that there are, and of those that will come although nobody may need
+    /// them.
+    pub(crate) fn kept_slots(&self) -> Vec<usize> {
+        let serves = |slot: &usize| {
+            let member = self.members.get(*slot).and_then(Option::as_ref);
+            member.is_some_and(Member::is_in_service)
+        };
+        let mut slots: Vec<_> = (0..self.members.len()).filter(serves).collect();
+        let missing = self.staff.size.least().saturating_sub(slots.len());
+        slots.extend((0..).filter(|slot| !serves(slot)).take(missing));
+        slots.sort_unstable();
+        slots
+    }
+
+    /// Empty slots for whose next workers calls wait.
+    pub(super) fn awaited_slots(&self) -> impl Iterator<Item = usize> {
+        let is_empty = |slot: &usize| self.members.get(*slot).is_none_or(Option::is_none);
+        self.bound.slots().filter(is_empty)
+    }
+
+    /// Lets calls go to any worker that wait for one which will not come, as there can be no more.
+    fn unbind_hopeless(&mut self) {
+        if self.may_grow() {
+            return;
+        }
+        for slot in self.awaited_slots().collect::<Vec<_>>() {
+            for id in self.bound.take(slot) {
+                self.calls.get_mut(id).binding = Binding::Anywhere;
+                self.requeue(vec![id]);
+                self.calls.release(id);
+            }
+        }
+    }
+
     /// Deals calls to the workers that they are for.
     pub(super) fn deal_bound(&mut self) {
+        self.unbind_hopeless();
         for slot in 0..self.members.len() {
             while let Some(&id) = self.bound.queue(slot).front()
                 && let Some(member) = self.members[slot].as_mut()
-                && member.takes_calls()
+                && member.takes_bound_calls()
                 && deal::offer(&mut self.calls, member, slot, id)
             {
                 self.bound.pop(slot);

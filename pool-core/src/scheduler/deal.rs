@@ -83,7 +83,7 @@ impl Scheduler {
 
     /// Deals a share of the backlog to the worker in `slot`; `false` if its ring is full.
     fn deal_share(&mut self, slot: usize) -> bool {
-        let fair = self.queued() / self.members.len();
+        let fair = self.queued() / self.present();
         let ranked = self.calls.are_ranked();
         let Some(member) = self.members[slot].as_mut() else {
             return false;
@@ -156,7 +156,8 @@ impl Scheduler {
     pub(crate) fn is_unbalanced(&self) -> bool {
         let idle = |member: &Member| member.takes_calls() && member.live() == 0;
         let loaded = || self.members().any(|member| member.live() > 1);
-        let may_move = self.members.len() > 1 && (self.to_watch || self.members().any(idle));
+        let may_move = self.may_grow() && self.to_watch
+            || self.members.len() > 1 && (self.to_watch || self.members().any(idle));
         (may_move || self.calls.are_ranked()) && loaded()
     }
 }

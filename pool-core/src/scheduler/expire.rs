@@ -33,6 +33,7 @@ impl Scheduler {
             return;
         }
         let mut due = Vec::new();
+        self.look_at_clock();
         for slot in 0..self.members.len() {
             self.collect(slot);
             self.look_through_window(slot, now, &mut due);

@@ -47,7 +47,7 @@ impl Scheduler {
     fn is_full(&self) -> bool {
         let QueueLimit { calls, bytes } = self.queue_limit;
         let load = self.calls.load;
-        load.calls >= calls.saturating_add(self.slots()) || load.bytes >= bytes
+        load.calls >= calls.saturating_add(self.size()) || load.bytes >= bytes
     }
 
     #[cold]

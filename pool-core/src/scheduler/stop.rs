@@ -16,7 +16,7 @@ impl Scheduler {
     /// Takes all workers out, for the end. What they are busy with is of no interest any more.
     pub(crate) fn dismiss(&mut self) -> Vec<Member> {
         self.fail_placed(killed);
-        self.members.iter_mut().filter_map(Option::take).collect()
+        self.vacate_all()
     }
 
     /// Cancels a call that has not begun. The task of one that has can see that somebody tried to, and
@@ -73,6 +73,7 @@ impl Scheduler {
             return false;
         };
         self.take_back(slot, Unbegun::All);
+        self.look_at_clock();
         self.collect(slot);
         if !self.is_running(id) {
             return false;
@@ -171,7 +172,7 @@ impl Scheduler {
     pub(crate) fn bury(&mut self, slot: usize) -> Option<(Member, Vec<CallId>)> {
         self.collect(slot);
         self.moved(slot);
-        let mut member = self.members.get_mut(slot)?.take()?;
+        let mut member = self.vacate(slot)?;
         let mut again = Vec::new();
         let mut begun = Vec::new();
         for placed in member.clear() {

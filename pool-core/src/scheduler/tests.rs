@@ -14,6 +14,7 @@ use std::time::Duration;
 
 mod expire;
 mod order;
+mod size;
 
 /// How long some calls may run: longer than a test takes, which lets time pass as it likes.
 const LIMIT: Duration = Duration::from_hours(1);
@@ -36,27 +37,35 @@ struct World {
     workers: Vec<Option<Worker>>,
     calls: HashMap<u64, Known>,
     remains: Vec<CallId>,
+    /// Slots may be given up, and calls that are bound to them run elsewhere.
+    resized: bool,
     next: u64,
     random: u64,
 }
 
 impl World {
     fn new(slots: usize, seed: u64) -> Self {
-        let mut world = Self {
-            scheduler: Scheduler::new(slots, 0).with_queue_limit(QueueLimit {
-                calls: 1_000_000,
-                ..QueueLimit::default()
-            }),
-            workers: (0..slots).map(|_| None).collect(),
-            calls: HashMap::new(),
-            remains: Vec::new(),
-            next: 0,
-            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
-        };
+        let mut world = Self::empty(Size::fixed(slots), seed);
         for slot in 0..slots {
             world.hire(slot);
         }
         world
+    }
+
+    /// One that no worker has come to yet.
+    fn empty(size: Size, seed: u64) -> Self {
+        Self {
+            scheduler: Scheduler::new(size, 0).with_queue_limit(QueueLimit {
+                calls: 1_000_000,
+                ..QueueLimit::default()
+            }),
+            workers: (0..size.most).map(|_| None).collect(),
+            calls: HashMap::new(),
+            remains: Vec::new(),
+            resized: false,
+            next: 0,
+            random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
+        }
     }
 
     fn below(&mut self, limit: usize) -> usize {
@@ -134,7 +143,7 @@ impl World {
             assert_eq!(call.runs, 1 + call.retries, "a call ran twice");
             assert!(!call.cancelled, "a cancelled call ran");
             assert!(
-                call.slot.is_none_or(|bound| bound == slot),
+                self.resized || call.slot.is_none_or(|bound| bound == slot),
                 "a call strayed"
             );
         }
@@ -237,6 +246,11 @@ impl World {
             35 => self.wait(),
             36 => self.forget(),
             37 => self.expire(),
+            38 if self.below(4) == 0 => {
+                let size = 1 + self.below(4);
+                self.scheduler.resize(size);
+                self.resized = true;
+            }
             _ => {
                 let _ = self.scheduler.turn();
             }
@@ -463,7 +477,7 @@ fn a_call_that_is_answered_before_it_was_sent_ends_the_worker() {
 
 #[test]
 fn an_initializer_that_runs_at_the_end_is_told_of_it() {
-    let mut scheduler = Scheduler::new(1, 0);
+    let mut scheduler = Scheduler::new(Size::fixed(1), 0);
     let (member, _worker) = fixture::worker(0, false);
     scheduler.admit(0, member);
     let id = scheduler.note_own(fixture::task(), fixture::arguments(1));

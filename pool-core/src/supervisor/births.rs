@@ -9,7 +9,7 @@ use pool_worker::channel::{ApplicationEnd, Segment};
 use pool_worker::protocol::StartMethod;
 use pool_worker::shared::Postbox;
 
-use super::{RETRY_MOST, Supervisor, Vacancy};
+use super::{RETRY_MOST, Supervisor};
 use crate::calls::CallId;
 use crate::driver::{Locked, Pool};
 use crate::fork_server::ForkServer;
@@ -104,24 +104,37 @@ impl Supervisor {
         self.preloading.is_none() && self.farewell.is_none()
     }
 
-    /// Asks for workers for the slots that have none.
+    /// Seeks as many workers as are missing, and no more than that.
+    pub(super) fn seek(&mut self, locked: &mut Locked<'_>) {
+        let openings = locked.openings();
+        if openings != self.vacancies.len() {
+            self.vacancies.resize(openings, Instant::now());
+            locked.announce();
+        }
+        locked.seek(openings);
+    }
+
+    /// Asks for the workers that are sought.
     pub(super) fn fill_vacancies(&mut self) {
-        if self.vacancies.is_empty() || !self.asks_for_workers() || self.pool.lock().is_over() {
+        if self.vacancies.is_empty() || !self.asks_for_workers() {
             return;
         }
+        let pool = Arc::clone(&self.pool);
+        let mut locked = pool.lock();
+        if locked.is_over() {
+            return;
+        }
+        // They may be wanted no more.
+        self.seek(&mut locked);
+        drop(locked);
         let now = Instant::now();
-        let due = self
-            .vacancies
-            .extract_if(.., |vacancy| vacancy.not_before <= now)
-            .collect::<Vec<_>>();
-        for Vacancy { slot, .. } in due {
-            if let Err(error) = self.hire(slot) {
+        let is_due = |not_before: &mut Instant| *not_before <= now;
+        let due = self.vacancies.extract_if(.., is_due).count();
+        for _ in 0..due {
+            if let Err(error) = self.hire() {
                 let pause = self.retry_pause;
                 self.retry_pause = (pause * 2).min(RETRY_MOST);
-                self.vacancies.push(Vacancy {
-                    slot,
-                    not_before: now + pause,
-                });
+                self.vacancies.push(now + pause);
                 if error.kind() != io::ErrorKind::WouldBlock
                     && self.pool.lock().members().next().is_none()
                 {
@@ -132,7 +145,8 @@ impl Supervisor {
     }
 
     /// Makes a channel and asks the fork server for a worker at its other end.
-    pub(super) fn hire(&mut self, slot: usize) -> io::Result<()> {
+    fn hire(&mut self) -> io::Result<()> {
+        let slot = self.pool.lock().vacant_slot();
         let (segment, rings) = Segment::create()?;
         let (control, theirs) = sys::socket_pair()?;
         let control = Arc::new(Postbox::new(control, self.pool.alarm()));

@@ -8,7 +8,7 @@ use std::time::Instant;
 use pool_worker::channel::LastWords;
 use pool_worker::protocol::{LastWordsKind, PanicReport};
 
-use super::{RETRY_MOST, Remains, RestartLimit, Supervisor, Vacancy};
+use super::{RETRY_MOST, Remains, RestartLimit, Supervisor};
 use crate::calls::{Binding, CallId};
 use crate::gate::Breakdown;
 use crate::member::{Member, Sentence};
@@ -38,10 +38,7 @@ impl Supervisor {
             self.remains.insert(number, Remains { member, begun });
             self.died(number, None);
         }
-        self.vacancies.push(Vacancy {
-            slot,
-            not_before: Instant::now() + pause,
-        });
+        self.vacancies.push(Instant::now() + pause);
     }
 
     /// A worker's pidfd told of its end.
@@ -53,16 +50,13 @@ impl Supervisor {
         let Some((member, begun)) = locked.bury(slot) else {
             return;
         };
+        locked.announce();
         drop(locked);
         self.forget(number);
         let _ = self.epoll.remove(member.control.as_fd());
         if let Some(pidfd) = member.pidfd() {
             let _ = self.epoll.remove(pidfd.as_fd());
         }
-        self.vacancies.push(Vacancy {
-            slot,
-            not_before: Instant::now(),
-        });
         self.remains.insert(number, Remains { member, begun });
         if let Some(at) = self.orphans.iter().position(|&orphan| orphan == number) {
             self.orphans.swap_remove(at);
@@ -106,7 +100,9 @@ impl Supervisor {
             return;
         }
         let now = Instant::now();
-        let RestartLimit { deaths, within } = self.restart_limit;
+        let RestartLimit { deaths, within } = self
+            .restart_limit
+            .unwrap_or_else(|| RestartLimit::of(self.pool.lock().size()));
         self.restarts
             .retain(|death| now.duration_since(*death) < within);
         self.restarts.push_back(now);

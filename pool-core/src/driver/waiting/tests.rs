@@ -8,7 +8,7 @@ use std::thread;
 
 use super::*;
 use crate::member::fixture;
-use crate::scheduler::{Cancelled, QueueLimit};
+use crate::scheduler::{Cancelled, QueueLimit, Size};
 use crate::terms::Terms;
 
 /// Longer than anything here takes.
@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(10);
 
 /// A pool in which the only worker was dealt a call.
 fn busy() -> (Pool, fixture::Worker, CallId) {
-    let pool = Pool::new(1, None, QueueLimit::default()).unwrap();
+    let pool = Pool::new(Size::fixed(1), None, QueueLimit::default()).unwrap();
     let (member, worker) = fixture::worker(1, true);
     let mut locked = pool.lock();
     locked.admit(0, member);

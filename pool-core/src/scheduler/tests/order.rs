@@ -126,7 +126,7 @@ fn nothing_waits_beyond_the_limit() {
         calls: 2,
         bytes: 1000,
     };
-    let mut scheduler = Scheduler::new(1, 0).with_queue_limit(limit);
+    let mut scheduler = Scheduler::new(Size::fixed(1), 0).with_queue_limit(limit);
     let mut taken = Vec::new();
     while scheduler.overflow("task").is_none() {
         let id = scheduler.submit(fixture::task(), fixture::arguments(1), &Terms::default());
