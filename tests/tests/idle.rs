@@ -362,6 +362,26 @@ fn a_death_beside_idle_ends_confuses_nobody() {
 }
 
 #[test]
+fn a_broadcast_is_for_those_that_are_there() {
+    isolated(|| {
+        let executor = on_demand(3).build().unwrap();
+        assert!(executor.broadcast(pid, ()).is_empty());
+        let first = executor.submit(pid, ()).result().unwrap();
+        let told = executor.broadcast(pid, ());
+        assert_eq!(told.len(), 1);
+        for call in told {
+            assert_eq!(call.result().unwrap(), first);
+        }
+        let all = pids(&executor);
+        let told = executor.broadcast(pid, ());
+        assert_eq!(told.len(), 3);
+        for call in told {
+            assert!(all.contains(&call.result().unwrap()));
+        }
+    });
+}
+
+#[test]
 fn endless_patience_keeps_all() {
     isolated(|| {
         let executor = builder(2).idle_timeout(Duration::MAX).build().unwrap();

@@ -404,6 +404,52 @@ fn a_new_size_bears_as_many_deaths_as_if_it_were_built_so() {
     });
 }
 
+#[test]
+fn a_broadcast_is_run_by_those_that_have_to_go() {
+    isolated(|| {
+        let executor = executor(3);
+        let scratch = Scratch::new();
+        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
+        let calls = held(&executor, &log, &gate, 3);
+        let all: BTreeSet<u32> = log.numbers().into_iter().collect();
+        let told = executor.broadcast(pid, ());
+        executor.resize(1).unwrap();
+        gate.open();
+        for call in calls {
+            call.result().unwrap();
+        }
+        let told: BTreeSet<u32> = told
+            .into_iter()
+            .map(|call| call.result().unwrap())
+            .collect();
+        assert_eq!(told, all);
+        comes_to(&executor, 1);
+        assert_eq!(executor.broadcast(pid, ()).len(), 1);
+    });
+}
+
+#[test]
+fn a_broadcast_outlives_the_place_of_its_worker() {
+    isolated(|| {
+        let executor = tireless_executor(2);
+        let scratch = Scratch::new();
+        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
+        let calls = held(&executor, &log, &gate, 2);
+        let told = executor.broadcast(pid, ());
+        executor.resize(1).unwrap();
+        for pid in log.numbers() {
+            sys::kill(pid, libc::SIGKILL).unwrap();
+        }
+        for call in calls {
+            fails_with(call.result(), TaskErrorKind::WorkerDied);
+        }
+        assert_eq!(told.len(), 2);
+        for call in told {
+            call.result().unwrap();
+        }
+    });
+}
+
 /// What a thread of the storm does next.
 fn act(executor: &Executor, random: &mut Random, gate: &Gate) {
     match random.below(10) {
@@ -417,6 +463,10 @@ fn act(executor: &Executor, random: &mut Random, gate: &Gate) {
         4 => {
             let map = executor.map(nothing, vec![(); random.below(100)]);
             map.for_each(check);
+        }
+        5 if random.below(2) == 0 => {
+            let calls = executor.broadcast(nothing, ());
+            calls.into_iter().map(TaskFuture::result).for_each(check);
         }
         5 => check(executor.submit(pass, (gate.clone(), 1)).result()),
         6 => thread::sleep(Duration::from_micros(random.below(3000) as u64)),
