@@ -92,6 +92,7 @@ fn executor() {
     let _: fn(&Executor) = Executor::kill;
     let _: fn(&Executor, Duration) -> bool = Executor::shutdown_timeout;
     let _: fn(&Executor) -> usize = Executor::workers;
+    let _: fn(&Executor, usize) -> Result<(), Error> = Executor::resize;
     let _: fn(&Executor) -> Vec<u32> = Executor::worker_pids;
 }
 
@@ -115,7 +116,9 @@ fn options() {
 /// Every setter of a builder.
 fn builder() {
     let _: fn(&ExecutorBuilder) -> ExecutorBuilder = Clone::clone;
-    let _: fn(ExecutorBuilder, usize) -> ExecutorBuilder = ExecutorBuilder::workers;
+    let _: [fn(ExecutorBuilder, usize) -> ExecutorBuilder; 2] =
+        [ExecutorBuilder::workers, ExecutorBuilder::min_workers];
+    let _: fn(ExecutorBuilder, Duration) -> ExecutorBuilder = ExecutorBuilder::idle_timeout;
     let _: fn(ExecutorBuilder, StartMethod) -> ExecutorBuilder = ExecutorBuilder::start_method;
     let _: fn(ExecutorBuilder) -> ExecutorBuilder = |b| b.initializer(nothing, ());
     let _: fn(ExecutorBuilder, u32, Duration) -> ExecutorBuilder = ExecutorBuilder::restart_limit;

@@ -110,8 +110,9 @@ pub struct Current {
 }
 
 impl Current {
-    /// The worker's place in its executor: below the number of workers, and that of no other worker
-    /// at the same time. One that replaces another has the other's.
+    /// The worker's place in its executor: that of no other worker at the same time, and below the
+    /// number of workers, unless the executor was made smaller since. It never changes; a worker that
+    /// takes the place of another has the other's.
     pub fn worker(&self) -> usize {
         self.worker as usize
     }
