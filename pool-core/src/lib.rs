@@ -90,6 +90,10 @@
 //! unless [`env`](ExecutorBuilder::env) and its like say otherwise. It reads nothing from standard input, shares standard output and error, and belongs
 //! to no terminal. Panics of tasks are not printed, as they are the call's error.
 //!
+//! All workers start with the executor, and stay, unless [`min_workers`](ExecutorBuilder::min_workers)
+//! or [`idle_timeout`](ExecutorBuilder::idle_timeout) is set: then there are as many as calls need.
+//! [`resize`](Executor::resize) changes how many there can be.
+//!
 //! How workers come to be is the [`StartMethod`]. By default each executor has a *fork server*: the
 //! program executed anew, which never gets to `main` but forks workers when asked. The application
 //! itself is never forked, so locks that its threads hold are no worker's affair.
