@@ -45,6 +45,7 @@ pub struct ExecutorBuilder {
     restart_limit: Option<RestartLimit>,
     max_tasks: Option<u64>,
     max_age: Option<Duration>,
+    max_memory: Option<u64>,
     terms: Terms,
     grace: Option<Duration>,
     queue_limit: QueueLimit,

@@ -150,7 +150,9 @@ impl Locked<'_> {
 
     /// Wakes the supervising thread if there is anything left for it to do.
     fn leave_rest(&mut self, more: bool) {
-        let soon = self.has_early_alarm() || (self.is_unbalanced() && !self.state().balancing);
+        let soon = self.has_early_alarm()
+            || self.is_to_be_weighed()
+            || (self.is_unbalanced() && !self.state().balancing);
         let lives = self.has_left_off() || self.lacks_workers() || self.has_unseen_idle();
         if more || soon || lives || self.is_over() {
             self.poke();

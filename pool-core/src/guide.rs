@@ -100,6 +100,7 @@
 //! | `Panicked` | the task panicked; message, place and backtrace are told | goes on |
 //! | `WorkerDied` | the task crashed, exited, or was killed; signal or exit code are told | is replaced |
 //! | `TimedOut` | the call ran for longer than it may, or its map had to be done | is replaced, if it ran |
+//! | `MemoryLimit` | the worker had more memory than `memory_limit` allows | is replaced |
 //! | `Killed` | somebody stopped the call, or the executor, while it ran | is replaced |
 //! | `Cancelled` | somebody stopped it before it began | |
 //! | `Encode`, `Decode` | serde refused the arguments or the result, at either end | goes on |
@@ -269,7 +270,29 @@
 //! ```
 //!
 //! [`max_tasks_per_worker`](crate::ExecutorBuilder::max_tasks_per_worker) and
-//! [`max_worker_age`](crate::ExecutorBuilder::max_worker_age) replace workers in good order.
+//! [`max_worker_age`](crate::ExecutorBuilder::max_worker_age) replace workers in good order, and
+//! [`memory_limit`](crate::ExecutorBuilder::memory_limit) those that tasks have left too full.
+//! [`stats`](crate::Executor::stats) tells how many came and went, and what calls came to:
+//!
+//! ```
+//! use pool_core::{Executor, TaskErrorKind, task};
+//! use std::{hint, sync::Mutex};
+//!
+//! static LEFT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+//!
+//! #[task]
+//! fn leak(kibibytes: usize) {
+//!     LEFT.lock().unwrap().push(hint::black_box(vec![1; kibibytes << 10]));
+//! }
+//!
+//! let executor = Executor::builder().workers(1).memory_limit(16 << 20).build()?;
+//! let leaked = executor.map(leak, [512; 100]).filter(Result::is_ok).count();
+//! let stats = executor.stats();
+//! assert!(stats.workers_recycled > 0);
+//! assert_eq!((stats.completed, stats.failed), (leaked as u64, 100 - leaked as u64));
+//! assert_eq!(stats.failed_with(TaskErrorKind::Panicked), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Tasks that start something
 //!

@@ -131,6 +131,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Limits to memory
+//!
+//! With a [`memory_limit`](ExecutorBuilder::memory_limit), a call that takes more is stopped with its
+//! worker and yields [`MemoryLimit`](TaskErrorKind::MemoryLimit), and a worker that is left with more
+//! after a call is replaced before another begins. [`Executor::stats`] counts both, and all else.
+//!
 //! # Waiting
 //!
 //! A [`TaskFuture`] is waited for by a thread ([`result`](TaskFuture::result)), awaited in any async
@@ -215,6 +221,8 @@ mod environment;
 mod error;
 mod fork_server;
 mod gate;
+mod memory;
+mod stats;
 mod sys;
 mod task_error;
 mod terms;
@@ -235,6 +243,7 @@ pub use pool_worker::{
     AnyError, Current, Plain, Shareable, Shared, Task, TaskRef, current, task_ref,
 };
 pub use rejected::Rejected;
+pub use stats::Stats;
 pub use task_error::{TaskError, TaskErrorKind};
 pub use wait::{AsCompleted, Timeout, WaitFor, Waited, as_completed, wait};
 

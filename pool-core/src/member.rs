@@ -15,8 +15,8 @@ use pool_worker::shared::Postbox;
 
 use crate::call::Parcel;
 use crate::calls::{Binding, CallId, Calls};
+use crate::memory::Excess;
 use crate::sys;
-
 use crate::terms::Overdue;
 use bells::Attention;
 
@@ -28,6 +28,7 @@ mod pace;
 mod streams;
 mod tenure;
 
+pub(crate) use limits::Begun;
 pub(crate) use tenure::Tenure;
 
 /// For how long a worker may look for calls before it sleeps, where there are cores to spare.
@@ -99,6 +100,8 @@ pub(crate) enum Sentence {
     OnRequest,
     /// Its call is out of time in this way.
     Expired(Overdue),
+    /// It has more memory than it may have, in the middle of a call.
+    OverMemory(Excess),
     /// It broke the protocol in this way.
     Violation(&'static str),
     /// It has done enough, and was asked to end.

@@ -25,18 +25,22 @@ use crate::member::{Member, Sentence};
 use crate::task_error::{Side, TaskError, TaskErrorKind};
 use crate::terms::Terms;
 use crate::waiter::Waiter;
+use stats::Tally;
 
 mod backlog;
 mod bound;
 mod deal;
 mod expire;
+mod finish;
 mod idle;
+mod memory;
 mod put_back;
 mod queue;
 mod retire;
 mod retry;
 mod settle;
 mod size;
+mod stats;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -78,11 +82,14 @@ pub(crate) struct Scheduler {
     /// rings then, so it has to be looked at.
     to_watch: bool,
     gate: Gate,
+    /// The supervising thread looks at the memory of busy workers, or that does not matter.
+    weighing: bool,
     /// What had not begun was cancelled, so nothing begins anew.
     cancels: bool,
     /// How long a worker is let live that was asked to end, as its call is out of time.
     grace: Option<Duration>,
     told: Vec<Waiter>,
+    tally: Tally,
 }
 
 impl Scheduler {
@@ -100,9 +107,11 @@ impl Scheduler {
             waiting: 0,
             to_watch: false,
             gate: Gate::Open,
+            weighing: true,
             cancels: false,
             grace: None,
             told: Vec::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -199,6 +208,7 @@ impl Scheduler {
 
     /// Notes what failed before it became a call, with one reference to it.
     pub(crate) fn submit_failed(&mut self, error: TaskError) -> CallId {
+        self.tally.failures.count(error.kind());
         self.calls.insert_failed(error)
     }
 
@@ -213,30 +223,6 @@ impl Scheduler {
     pub(crate) fn place_own(&mut self, slot: usize, id: CallId) -> bool {
         let member = self.members.get_mut(slot).and_then(Option::as_mut);
         member.is_some_and(|member| deal::offer(&mut self.calls, member, slot, id))
-    }
-
-    /// Ends a call that has no result, and notes whom to tell.
-    pub(crate) fn fail(&mut self, id: CallId, error: TaskError) {
-        let is_own = self.calls.get(id).binding == Binding::Own;
-        let waiters = self.calls.finish_failed(id, error, &mut self.told);
-        self.finished(is_own, waiters);
-    }
-
-    /// Ends a call that returned, and notes whom to tell.
-    #[inline]
-    pub(crate) fn returned(&mut self, id: CallId, payload: Payload) {
-        let is_own = self.calls.get(id).binding == Binding::Own;
-        let waiters = self.calls.finish_returned(id, payload, &mut self.told);
-        self.finished(is_own, waiters);
-    }
-
-    /// A call has come to be done for which so many waited.
-    #[inline]
-    fn finished(&mut self, is_own: bool, waiters: Option<usize>) {
-        if let Some(waiters) = waiters {
-            self.outstanding -= usize::from(!is_own);
-            self.waiting -= waiters;
-        }
     }
 
     /// Takes a call's outcome, if it is done and nobody took it yet.

@@ -43,11 +43,13 @@ mod deaths;
 mod farewell;
 mod preloading;
 mod retiring;
+mod weighing;
 
 use farewell::Farewell;
 use preloading::Preloading;
 pub(crate) use retiring::Recycling;
 use retiring::Retiring;
+use weighing::Weighing;
 
 /// Tokens of the event loop. A worker's are its number times two, plus one for its pidfd.
 const POKE: u64 = u64::MAX;
@@ -99,6 +101,7 @@ pub(crate) struct Supervisor {
     restart_limit: Option<RestartLimit>,
     recycling: Recycling,
     retiring: Retiring,
+    weighing: Weighing,
     server: ForkServer,
     epoll: Epoll,
     /// While the fork server runs the preload, no workers are asked for.
@@ -129,7 +132,7 @@ impl Supervisor {
         let epoll = Epoll::new()?;
         epoll.add(pool.poke_fd().as_fd(), POKE)?;
         let memory = match plan.setup.start_method {
-            StartMethod::Fork => sys::anonymous_memory()?,
+            StartMethod::Fork => sys::anonymous_memory("self")?,
             _ => 0,
         };
         let mut supervisor = Self {
@@ -140,6 +143,7 @@ impl Supervisor {
             restart_limit: plan.restart_limit,
             recycling: plan.recycling,
             retiring: Retiring::default(),
+            weighing: Weighing::default(),
             server,
             epoll,
             preloading: None,
@@ -215,6 +219,7 @@ impl Supervisor {
             self.check_preload();
             self.check_initializers();
             self.fill_vacancies();
+            self.weigh();
         }
         self.tear_down();
     }
@@ -248,6 +253,7 @@ impl Supervisor {
         let idle = locked
             .idle_alarm()
             .map(|alarm| alarm.saturating_duration_since(now));
+        let weighing = self.weighing_time_left(now);
         let alarm = locked
             .alarm()
             .map(|alarm| alarm.saturating_sub(sys::monotonic()));
@@ -263,6 +269,7 @@ impl Supervisor {
             farewell,
             retiring,
             idle,
+            weighing,
             alarm,
         ]
         .into_iter()
@@ -323,6 +330,9 @@ impl Supervisor {
                 member.forked(pid, pidfd);
                 Ok(())
             });
+        if watched.is_ok() {
+            locked.count_started();
+        }
         locked.announce();
         drop(locked);
         if watched.is_err() {

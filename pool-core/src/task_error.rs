@@ -23,6 +23,8 @@ pub enum TaskErrorKind {
     WorkerDied,
     /// The deadline passed before the task was done.
     TimedOut,
+    /// Its worker had more memory than `memory_limit` allows while it ran the task.
+    MemoryLimit,
     /// The call was cancelled before it started.
     Cancelled,
     /// The call was stopped on request while it ran.
@@ -154,7 +156,7 @@ impl TaskError {
     }
 
     /// The cause in words, which the text ends on: for `Encode` and `Decode` serde's reason, for
-    /// `TimedOut` the time allowed, for `Killed` who asked for it, for `UnknownTask` the names that
+    /// `TimedOut` the time allowed, for `MemoryLimit` how much there was, for `Killed` who asked for it, for `UnknownTask` the names that
     /// are known, for `QueueFull` the limit.
     pub(crate) fn detail(self, detail: impl Into<String>) -> Self {
         self.with(|inner| inner.detail = Some(detail.into()))
@@ -234,6 +236,7 @@ impl TaskError {
             (TaskErrorKind::Panicked, _) => "panicked",
             (TaskErrorKind::WorkerDied, _) => "did not finish, as its worker died",
             (TaskErrorKind::TimedOut, _) => "timed out",
+            (TaskErrorKind::MemoryLimit, _) => "was stopped, as its worker had too much memory",
             (TaskErrorKind::Cancelled, _) => "was cancelled before it started",
             (TaskErrorKind::Killed, _) => "was killed while it ran",
             (TaskErrorKind::Encode, Side::Application) => {
@@ -284,7 +287,11 @@ impl TaskError {
             None if self.0.status.is_some() => f.write_str(" (worker")?,
             None => return Ok(()),
         }
-        if matches!(self.kind(), TaskErrorKind::Killed | TaskErrorKind::TimedOut) {
+        let is_stopped = matches!(
+            self.kind(),
+            TaskErrorKind::Killed | TaskErrorKind::TimedOut | TaskErrorKind::MemoryLimit
+        );
+        if is_stopped {
             // How is said already.
         } else if let Some(status) = self.0.status {
             write!(f, " {}", Ending(status))?;
@@ -312,6 +319,9 @@ impl TaskError {
             TaskErrorKind::Decode => {
                 "; make its type's Serialize and Deserialize match, also where serde buffers \
                  (untagged, flatten, tag)"
+            }
+            TaskErrorKind::MemoryLimit => {
+                "; have the task hold less at a time, or set a higher memory_limit"
             }
             TaskErrorKind::QueueFull => {
                 "; wait for earlier calls, set a higher queue_limit, or use try_submit"

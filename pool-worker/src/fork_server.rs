@@ -151,7 +151,7 @@ impl Server {
             return Err(ErrorKind::ResourceBusy.into());
         }
         if server.start_method == StartMethod::Fork {
-            server.keeps_spare = spare::is_worth_it(sys::anonymous_memory()?);
+            server.keeps_spare = spare::is_worth_it(sys::anonymous_memory("self")?);
         }
         server.report(&Report::Ready { pid: server.pid }, None)?;
         Ok(server)
@@ -243,7 +243,7 @@ impl Server {
             self.report(&Report::Refused { reason }, None)?;
             return Ok(Turn::End);
         }
-        let memory = sys::anonymous_memory()?;
+        let memory = sys::anonymous_memory("self")?;
         self.keeps_spare = spare::is_worth_it(memory);
         self.report(&Report::Preloaded { memory }, None)?;
         // What it has left behind is no worker's.

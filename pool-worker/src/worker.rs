@@ -8,6 +8,7 @@
 
 mod current;
 mod panics;
+mod scales;
 mod service;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use pool_core::{Executor, ExecutorBuilder, Shared, TaskError, TaskErrorKind, Tas
 
 use crate::{
     Gate, Log, Misdeed, Scratch, fails_with, sys,
-    tasks::{add, cube, doubled, even, hang, hold, misbehave, nothing, pid, record},
+    tasks::{add, cube, doubled, even, fill_and_hang, hang, hold, misbehave, nothing, pid, record},
     until,
 };
 
@@ -27,6 +27,7 @@ macro_rules! for_each_check {
             shutdown_finishes_what_is_pending
             kill_ends_what_runs
             a_limit_stops_what_takes_too_long
+            a_limit_stops_who_takes_too_much_memory
             a_death_is_tried_again_on_request
             shared_values_are_read_and_handed_back
         }
@@ -207,6 +208,27 @@ fn die_before(last: u32) -> u32 {
         std::process::exit(0);
     }
     attempt
+}
+
+/// A call that takes too much memory is stopped, and no other; what workers begin with does not count.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn a_limit_stops_who_takes_too_much_memory(builder: &ExecutorBuilder) {
+    let executor = build(&builder.clone().memory_limit(16 << 20), 2);
+    let before = pids(&executor);
+    let hogs = [32, 48].map(|mebibytes| executor.submit(fill_and_hang, mebibytes << 20));
+    let queued: Vec<_> = (0..20).map(|x| executor.submit(cube, x)).collect();
+    for hog in hogs {
+        let error = fails_with(hog.result(), TaskErrorKind::MemoryLimit);
+        assert!(before.contains(&error.worker_pid().unwrap()), "{error}");
+        assert!(error.to_string().contains("16.0 MiB"), "{error}");
+    }
+    for (x, call) in (0..).zip(queued) {
+        assert_eq!(call.result().unwrap(), cube(x));
+    }
+    assert!(pids(&executor).is_disjoint(&before));
 }
 
 /// Workers killed from outside are replaced.

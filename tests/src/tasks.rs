@@ -132,6 +132,15 @@ pub fn work(milliseconds: u64) -> u32 {
     process::id()
 }
 
+/// Fills so many bytes of memory, and never ends.
+#[task]
+pub fn fill_and_hang(bytes: usize) {
+    let _filled = hint::black_box(vec![1_u8; bytes]);
+    loop {
+        thread::park();
+    }
+}
+
 /// Logs its process and never ends.
 #[task]
 pub fn hang(log: Log) {

@@ -14,8 +14,9 @@ use std::{
 use futures_core::FusedStream;
 use pool_core::{
     AnyError, AsCompleted, CallOptions, Current, Error, ErrorKind, Executor, ExecutorBuilder, Map,
-    MapStream, Rejected, StartMethod, Task, TaskError, TaskErrorKind, TaskFuture, TaskHandle,
-    TaskRef, Timeout, Unordered, WaitFor, Waited, as_completed, current, task_ref, wait,
+    MapStream, Rejected, StartMethod, Stats, Task, TaskError, TaskErrorKind, TaskFuture,
+    TaskHandle, TaskRef, Timeout, Unordered, WaitFor, Waited, as_completed, current, task_ref,
+    wait,
 };
 use pool_tests::{
     isolated,
@@ -94,6 +95,8 @@ fn executor() {
     let _: fn(&Executor) -> usize = Executor::workers;
     let _: fn(&Executor, usize) -> Result<(), Error> = Executor::resize;
     let _: fn(&Executor) -> Vec<u32> = Executor::worker_pids;
+    let _: fn(&Executor) -> Stats = Executor::stats;
+    let _: fn(&Stats, TaskErrorKind) -> u64 = Stats::failed_with;
 }
 
 /// Every method of the options of calls.
@@ -125,6 +128,7 @@ fn builder() {
     let _: [fn(ExecutorBuilder, Duration) -> ExecutorBuilder; 2] =
         [ExecutorBuilder::task_timeout, ExecutorBuilder::grace];
     let _: fn(ExecutorBuilder, u32) -> ExecutorBuilder = ExecutorBuilder::retries;
+    let _: fn(ExecutorBuilder, u64) -> ExecutorBuilder = ExecutorBuilder::memory_limit;
     let _: [fn(ExecutorBuilder, usize) -> ExecutorBuilder; 2] =
         [ExecutorBuilder::queue_limit, ExecutorBuilder::queue_bytes];
     let _: fn(ExecutorBuilder) -> Result<Executor, Error> = ExecutorBuilder::build;
@@ -216,6 +220,7 @@ fn errors() {
         TaskErrorKind::Panicked,
         TaskErrorKind::WorkerDied,
         TaskErrorKind::TimedOut,
+        TaskErrorKind::MemoryLimit,
         TaskErrorKind::Cancelled,
         TaskErrorKind::Killed,
         TaskErrorKind::Encode,

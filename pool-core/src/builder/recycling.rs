@@ -58,6 +58,55 @@ impl ExecutorBuilder {
         self
     }
 
+    /// How many bytes of memory of its own a worker may have. By default there is no limit, as with
+    /// [`u64::MAX`]; 0 is an error.
+    ///
+    /// A call in which its worker has more is stopped by the worker's death, whatever
+    /// [`grace`](Self::grace) says, yields [`MemoryLimit`](crate::TaskErrorKind::MemoryLimit), and is
+    /// not tried again, as it would fare no better. What was queued behind it is unharmed. A worker
+    /// that has more *after* a call, as tasks leave memory behind, begins no other: it ends in good
+    /// order, as one does that has run [`max_tasks_per_worker`](Self::max_tasks_per_worker), and
+    /// another takes its place. If a worker has more before its first call, in or after its
+    /// [`initializer`](Self::initializer), the executor is broken, as the next one would not have less.
+    ///
+    /// What counts is resident anonymous memory, heap and stacks above all, beyond what the process had
+    /// that it was forked from; with [`StartMethod::Spawn`](crate::StartMethod::Spawn), all of it. So
+    /// what a [`preload`](Self::preload) has loaded does not count, also where a task has changed it
+    /// since: to tell such pages apart would stop the worker's own dealings with its memory for more
+    /// than 10 ms for each GiB. Nor do files that are mapped, a [`Shared`](crate::Shared) or other
+    /// shared memory, pages that are swapped out, and the processes that a task starts. The backtrace
+    /// of a panic counts, which may take tens of MiB where `RUST_BACKTRACE` asks for one.
+    ///
+    /// This is no wall: an allocation is never refused. While any worker has calls, all are looked at
+    /// every 100 ms, and sooner the less is left to them, down to every 10 ms: as soon as one that fills
+    /// 4 GiB per second may be over its limit. A call is stopped at the second look that finds too much,
+    /// so one that runs for less than 10 ms after that ends undisturbed, and one that goes on may have
+    /// filled some 80 MiB more by then; several threads, or memory that comes as huge pages, may fill
+    /// more. A look takes some 5 us for each worker. Workers look at themselves after calls, at most
+    /// every 250 us, for as long. Nobody looks at idle ones.
+    ///
+    /// ```
+    /// use pool_core::{Executor, TaskErrorKind, task};
+    /// use std::{thread, time::Duration};
+    ///
+    /// #[task]
+    /// fn hoard(mebibytes: usize) -> usize {
+    ///     let hoard = vec![1_u8; mebibytes << 20];
+    ///     thread::sleep(Duration::from_millis(hoard.len() as u64 >> 15));
+    ///     hoard.len()
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).memory_limit(64 << 20).build()?;
+    /// assert_eq!(executor.submit(hoard, 1).result()?, 1 << 20);
+    /// let error = executor.submit(hoard, 500).result().unwrap_err();
+    /// assert_eq!(error.kind(), TaskErrorKind::MemoryLimit);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.max_memory = Some(bytes);
+        self
+    }
+
     pub(super) fn recycling(&self) -> Result<Recycling, Error> {
         if self.max_tasks == Some(0) {
             return Err(Error::invalid_option(
@@ -71,9 +120,16 @@ impl ExecutorBuilder {
                 "workers would be too old at their birth; allow them some time",
             ));
         }
+        if self.max_memory == Some(0) {
+            return Err(Error::invalid_option(
+                "memory_limit",
+                "every worker has more than no memory; allow them some MiB",
+            ));
+        }
         Ok(Recycling {
             tasks: self.max_tasks.unwrap_or(u64::MAX),
             age: self.max_age,
+            memory: self.max_memory.filter(|&bytes| bytes != u64::MAX),
         })
     }
 }

@@ -3,16 +3,48 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::{Member, Placed, Sentence};
-use crate::calls::CallId;
+use pool_worker::channel::Ticket;
+
+use super::{Member, Sentence};
+use crate::calls::{Binding, CallId};
 use crate::sys;
 
+/// A call that a worker has begun and not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) id: CallId,
+    /// No two calls of a worker have the same.
+    ticket: Ticket,
+    /// It is one of the executor's own.
+    pub(crate) is_own: bool,
+}
+
 impl Member {
-    /// The call that the worker has begun and not answered, and when it says that it began it.
+    /// The call that the worker has begun and not answered.
+    pub(crate) fn begun(&mut self) -> Option<Begun> {
+        let placed = self.window.iter().flatten().next()?;
+        let begun = Begun {
+            id: placed.id,
+            ticket: placed.ticket,
+            is_own: placed.binding == Binding::Own,
+        };
+        self.link.has_begun(begun.ticket).then_some(begun)
+    }
+
+    /// The same, and when the worker says that it began it.
     pub(crate) fn running(&mut self) -> Option<(CallId, Option<Duration>)> {
-        let Placed { id, ticket, .. } = *self.window.iter().flatten().next()?;
-        let has_begun = self.link.has_begun(ticket);
-        has_begun.then(|| (id, self.link.stamp(ticket)))
+        let begun = self.begun()?;
+        Some((begun.id, self.link.stamp(begun.ticket)))
+    }
+
+    /// How much memory the worker says that it has, if it claims no call as that is too much.
+    pub(crate) fn excess(&self) -> Option<u64> {
+        self.link.excess()
+    }
+
+    /// Has it claim calls again although it has so much memory.
+    pub(crate) fn relieve(&mut self) {
+        self.link.relieve();
     }
 
     /// The calls that the worker has, in their order.

@@ -8,6 +8,8 @@ use crate::sys;
 /// What is left of a worker's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tenure {
+    /// How many calls it may be given in all.
+    allowed: u64,
     /// How many more calls it may be given.
     calls: u64,
     stage: Stage,
@@ -29,6 +31,7 @@ impl Tenure {
     /// The tenure of a worker that may be given so many calls.
     pub(crate) fn of(calls: u64) -> Self {
         Self {
+            allowed: calls,
             calls,
             stage: Stage::Serving,
         }
@@ -57,6 +60,11 @@ impl Member {
         usize::try_from(self.tenure.calls).unwrap_or(usize::MAX)
     }
 
+    /// Whether it has been given a call that was not taken back.
+    pub(crate) fn has_served(&self) -> bool {
+        self.tenure.calls < self.tenure.allowed
+    }
+
     /// Counts a call that it was given.
     #[inline]
     pub(super) fn count_given(&mut self) {
@@ -77,7 +85,7 @@ impl Member {
 
     /// Whether it goes on to serve, unless it is one too many.
     pub(crate) fn may_stay(&self) -> bool {
-        let Tenure { calls, stage } = self.tenure;
+        let Tenure { calls, stage, .. } = self.tenure;
         let is_ending = matches!(stage, Stage::Ending | Stage::Leaving);
         self.sentence == Sentence::None && calls > 0 && !is_ending
     }

@@ -17,6 +17,7 @@ impl Scheduler {
             return self.fail(id, error);
         };
         course.died();
+        self.tally.retried += 1;
         self.requeue(vec![id]);
     }
 

@@ -173,6 +173,7 @@ impl Scheduler {
         self.collect(slot);
         self.moved(slot);
         let mut member = self.vacate(slot)?;
+        self.tally.buried(&member);
         let mut again = Vec::new();
         let mut begun = Vec::new();
         for placed in member.clear() {

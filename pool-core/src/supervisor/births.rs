@@ -148,6 +148,7 @@ impl Supervisor {
     fn hire(&mut self) -> io::Result<()> {
         let slot = self.pool.lock().vacant_slot();
         let (segment, rings) = Segment::create()?;
+        self.allow_memory(&segment);
         let (control, theirs) = sys::socket_pair()?;
         let control = Arc::new(Postbox::new(control, self.pool.alarm()));
         if let Some(initializer) = &self.hooks.initializer

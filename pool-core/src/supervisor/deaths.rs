@@ -86,7 +86,10 @@ impl Supervisor {
             && !in_a_task
             && !matches!(
                 member.sentence,
-                Sentence::OnRequest | Sentence::Retired | Sentence::Expired(_)
+                Sentence::OnRequest
+                    | Sentence::Retired
+                    | Sentence::Expired(_)
+                    | Sentence::OverMemory(_)
             )
         {
             let how = Ending(status);
@@ -138,11 +141,14 @@ pub(super) fn death(
         Sentence::Expired(overdue) => {
             return new(TaskErrorKind::TimedOut).detail(overdue.to_string());
         }
+        Sentence::OverMemory(excess) if killed => {
+            return new(TaskErrorKind::MemoryLimit).detail(excess.to_string());
+        }
         Sentence::Violation(how) if killed => {
             return new(TaskErrorKind::WorkerDied)
                 .detail(format!("the worker was stopped, as {how}"));
         }
-        Sentence::Violation(_) | Sentence::Retired | Sentence::None => {}
+        Sentence::OverMemory(_) | Sentence::Violation(_) | Sentence::Retired | Sentence::None => {}
     }
     let place = scheduler.call(id).place;
     let is_about_it = |words: &&LastWords| place.is_some_and(|place| place.seq == words.seq);

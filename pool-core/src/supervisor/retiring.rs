@@ -19,6 +19,8 @@ pub(crate) struct Recycling {
     pub(crate) tasks: u64,
     /// After so long a time.
     pub(crate) age: Option<Duration>,
+    /// Once they have more than so many bytes of memory.
+    pub(crate) memory: Option<u64>,
 }
 
 /// Workers that are on their way out, or will be.

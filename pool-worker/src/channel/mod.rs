@@ -50,6 +50,7 @@
 //! The worker's end of a bell is a `send` on a socket and never a `write` to a descriptor: a task
 //! that closes all descriptors and opens a file would otherwise get our bytes into it.
 
+mod allowance;
 mod application;
 mod doorbell;
 mod notice;

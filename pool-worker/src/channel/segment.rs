@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use super::RING_SIZE;
+use super::allowance::Allowance;
 use super::notice::{Instructions, Stamp};
 use super::ring::Ring;
 use crate::sys;
@@ -58,6 +59,10 @@ pub(super) struct Header {
     pub(super) stamp: Line<Stamp>,
     /// Written by the application.
     pub(super) instructions: Line<Instructions>,
+    /// Written by the application.
+    pub(super) allowance: Line<Allowance>,
+    /// Written by the worker.
+    pub(super) excess: Line<AtomicU64>,
 }
 
 const _: () = assert!(size_of::<Header>() <= LAST_WORDS);

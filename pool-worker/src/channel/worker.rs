@@ -18,6 +18,7 @@ use crate::codec::Encoded;
 use crate::protocol::Status;
 use crate::sys::{self, Buffer};
 
+mod allowance;
 mod streams;
 mod waiting;
 

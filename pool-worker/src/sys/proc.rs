@@ -1,5 +1,6 @@
-//! What `/proc` tells about this process.
+//! What `/proc` tells about processes.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 
@@ -36,13 +37,20 @@ fn add_pids(pids: &mut Vec<u32>, text: &str) {
     pids.extend(numbers.filter_map(|pid| pid.parse::<u32>().ok()));
 }
 
-/// Bytes of memory that are this process's own: what a fork would have to share page by page.
-pub fn anonymous_memory() -> io::Result<u64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let kilobytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"))
-        .and_then(|rest| rest.trim().strip_suffix("kB"))
-        .and_then(|number| number.trim().parse::<u64>().ok());
-    Ok(kilobytes.unwrap_or(0) * 1024)
+/// Bytes of memory that are the own of a process, `self` or a number: heap and stacks, and what a fork
+/// of it would have to share page by page. No files and no memory that was mapped to be shared.
+pub fn anonymous_memory(process: impl Display) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/statm"))?;
+    let mut pages = text.split_ascii_whitespace().map(str::parse::<u64>);
+    let (_size, Some(Ok(resident)), Some(Ok(shared))) = (pages.next(), pages.next(), pages.next())
+    else {
+        return Err(io::ErrorKind::InvalidData.into());
+    };
+    Ok(resident.saturating_sub(shared) * page_size())
+}
+
+fn page_size() -> u64 {
+    // SAFETY: takes no memory.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(size).unwrap_or(4096)
 }

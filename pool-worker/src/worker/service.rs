@@ -3,6 +3,7 @@
 use super::Resolved;
 use super::current::Running;
 use super::panics::{self, MAX_TEXT, Witness};
+use super::scales::Scales;
 use crate::channel::{self, Call, Segment, WorkerEnd};
 use crate::codec::Encoded;
 use crate::protocol::Status;
@@ -20,6 +21,7 @@ const KEPT_MEMORY: usize = 64 << 20;
 /// Serves the calls of one channel on one thread.
 pub(super) struct Service {
     end: WorkerEnd,
+    scales: Option<Scales>,
     tasks: Vec<Resolved>,
     witness: &'static Witness,
     running: &'static Running,
@@ -33,6 +35,7 @@ impl Service {
     /// Must be made on the thread that is to serve.
     pub(super) fn new(end: WorkerEnd, segment: Arc<Segment>, tasks: Vec<Resolved>) -> Self {
         Self {
+            scales: Scales::new(&end),
             end,
             tasks,
             running: Running::on_this_thread(Arc::clone(&segment)),
@@ -50,6 +53,7 @@ impl Service {
 
     /// Waits for a call, runs it and answers it.
     pub(super) fn serve_call(&mut self) {
+        Scales::await_leave(&mut self.scales, &mut self.end);
         let call = self
             .end
             .next_call(&mut self.arguments, &mut self.spare, flush_stdout);
