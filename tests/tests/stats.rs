@@ -3,12 +3,12 @@
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use pool_core::{Executor, Stats, TaskErrorKind, WaitFor, task, wait};
 use pool_tests::{
-    Misdeed, Scratch, builder, cubes, executor, fails_with, isolated, rounds,
+    Misdeed, PATIENCE, Scratch, builder, cubes, executor, fails_with, isolated, rounds,
     suite::{loaded, pids, why_broken},
     sys,
     tasks::{cube, even, hang, misbehave, note, nothing, pid},
@@ -53,11 +53,18 @@ fn stats(executor: &Executor) -> Stats {
 
 /// Waits until all workers are there and none has anything to do.
 fn settled(executor: &Executor) -> Stats {
-    until("all workers are idle", || {
+    let start = Instant::now();
+    loop {
         let stats = stats(executor);
-        stats.idle == stats.workers
-    });
-    stats(executor)
+        if stats.idle == stats.workers {
+            return stats;
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "not idle: {stats:?} {executor:?}"
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]
