@@ -182,7 +182,7 @@ pub(crate) enum DetachedFork {
 /// Forks this process into one that is no child of it. Fails with `ResourceBusy` if this process
 /// has more than one thread.
 pub(crate) fn fork_detached() -> io::Result<DetachedFork> {
-    if thread_names()?.len() > 1 {
+    if lasting_thread_names()?.len() > 1 {
         return Err(io::ErrorKind::ResourceBusy.into());
     }
     fork_through_intermediate()

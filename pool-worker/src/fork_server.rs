@@ -31,7 +31,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The exit code of a fork server or worker that could not set itself up.
 pub(crate) const UNABLE: i32 = 102;
@@ -42,12 +42,6 @@ const MAX_REQUEST: usize = 256;
 /// The most characters of a reason why the fork server refuses to serve, so that it fits into a
 /// datagram.
 const MAX_REASON: usize = 2048;
-
-/// How long a thread that has ended may still be listed.
-const THREADS_END_WITHIN: Duration = Duration::from_millis(200);
-
-/// How often that is looked at.
-const THREADS_LOOKED_AT_EVERY: Duration = Duration::from_millis(1);
 
 /// What a fork server begins with.
 #[derive(Debug)]
@@ -373,22 +367,16 @@ fn obstacle(remedy: &str) -> io::Result<Option<String>> {
              with CONFIG_PROC_CHILDREN"
         )));
     }
-    let deadline = Instant::now() + THREADS_END_WITHIN;
-    loop {
-        let names = sys::thread_names()?;
-        if names.len() == 1 {
-            return Ok(None);
-        }
-        if Instant::now() >= deadline {
-            let reason = format!(
-                "the fork server has {} threads ({}), and forking beside them is unsafe: {remedy}",
-                names.len(),
-                names.join(", "),
-            );
-            return Ok(Some(clipped(&reason)));
-        }
-        std::thread::sleep(THREADS_LOOKED_AT_EVERY);
+    let names = sys::lasting_thread_names()?;
+    if names.len() == 1 {
+        return Ok(None);
     }
+    let reason = format!(
+        "the fork server has {} threads ({}), and forking beside them is unsafe: {remedy}",
+        names.len(),
+        names.join(", "),
+    );
+    Ok(Some(clipped(&reason)))
 }
 
 /// As much of a reason as fits into a report.

@@ -3,6 +3,12 @@
 use std::fmt::Display;
 use std::fs;
 use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a thread that has ended may still be listed, and how often that is looked at.
+const THREADS_END_WITHIN: Duration = Duration::from_millis(200);
+const THREADS_LOOKED_AT_EVERY: Duration = Duration::from_millis(1);
 
 /// The names of this process's threads, the calling one among them.
 pub fn thread_names() -> io::Result<Vec<String>> {
@@ -13,6 +19,19 @@ pub fn thread_names() -> io::Result<Vec<String>> {
             Ok(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
         })
         .collect()
+}
+
+/// The names of this process's threads. Where there are several, those that have ended are waited for
+/// as long as they may still be listed: whoever has joined one may find it here.
+pub fn lasting_thread_names() -> io::Result<Vec<String>> {
+    let deadline = Instant::now() + THREADS_END_WITHIN;
+    loop {
+        let names = thread_names()?;
+        if names.len() == 1 || Instant::now() >= deadline {
+            return Ok(names);
+        }
+        thread::sleep(THREADS_LOOKED_AT_EVERY);
+    }
 }
 
 /// The children of this process, whichever of its threads started them, and whatever was reparented
