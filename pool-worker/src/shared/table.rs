@@ -10,6 +10,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -144,9 +145,14 @@ impl Table {
 }
 
 /// Drops values that were released, which may be users' code. A panic in it has been reported by the
-/// hook, and is no call's affair.
+/// hook, and is no call's affair, nor that of the next value.
 fn discard(released: Vec<Entry>) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(released)));
+    for entry in released {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(entry))) {
+            // To drop it is users' code as well, which may panic in its turn.
+            mem::forget(payload);
+        }
+    }
 }
 
 /// Maps a value's memory. The descriptor is closed again, as tasks may need as many as they may have.
