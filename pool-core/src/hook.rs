@@ -12,7 +12,7 @@ use pool_worker::codec::Encoded;
 use pool_worker::registry::{TaskId, registry};
 use pool_worker::shared::{self, Postbox};
 
-use crate::call::{Parcel, name_of};
+use crate::call::{Parcel, name_of, panic_text};
 use crate::calls::{CallId, Outcome};
 use crate::driver::{CallRef, Locked, Pool};
 use crate::error::Error;
@@ -198,10 +198,13 @@ struct Pending<F> {
 impl<F: Fn(&Pool, Result<(), String>) + Send + Sync + 'static> Wake for Pending<F> {
     fn wake(self: Arc<Self>) {
         let result = match self.call.take().1 {
-            Some(Outcome::Returned(mut output)) => catch_unwind(AssertUnwindSafe(|| {
-                (self.check)(&mut output)
-            }))
-            .unwrap_or_else(|_| Err("what it returned panicked while it was decoded".into())),
+            Some(Outcome::Returned(mut output)) => {
+                let checked = catch_unwind(AssertUnwindSafe(|| (self.check)(&mut output)));
+                checked.unwrap_or_else(|payload| {
+                    let text = panic_text(payload);
+                    Err(format!("reading what it returned panicked: {text}"))
+                })
+            }
             // The executor's own end, or a death that is counted and mended elsewhere.
             Some(Outcome::Failed(error))
                 if matches!(
