@@ -1,8 +1,7 @@
 //! The supervising thread: the lives of workers.
 //!
-//! One thread for each executor serves the fork server's reports, the workers' deaths and their
-//! bells. It replaces workers that died, and says to a call that died with its worker how that
-//! happened. It holds the fork server and ends with it.
+//! One thread for each executor serves the fork server's reports, workers' deaths and their bells. It
+//! replaces workers that died, tells their calls how, holds the fork server and ends with it.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -28,8 +27,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// full control socket has room again.
 const BALANCE_EVERY: Duration = Duration::from_millis(1);
 /// How long a fork server that was asked for workers may tell of none before it counts as hung, and
-/// how much longer for each GiB of its memory: to fork takes longer then, and it may be about to fork
-/// a spare.
+/// how much longer for each GiB of its memory, as to fork takes longer then, of a spare as well.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
 const REQUEST_WITHIN_PER_GIB: Duration = Duration::from_secs(1);
 /// How long after its control socket a process that dies may take to be dead.
@@ -43,6 +41,8 @@ mod deaths;
 mod farewell;
 mod preloading;
 mod retiring;
+#[cfg(test)]
+mod tests;
 mod weighing;
 
 use farewell::Farewell;

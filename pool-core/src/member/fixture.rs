@@ -16,6 +16,7 @@ use crate::call::Parcel;
 use crate::calls::CallId;
 use crate::driver::{CallRef, Pool};
 use crate::future::{TaskFuture, TaskHandle};
+use crate::hook::Hook;
 use crate::sys;
 
 #[pool_macros::task(crate = crate)]
@@ -36,6 +37,11 @@ pub(crate) fn sized_arguments(number: u64, size: usize) -> Parcel {
 
 pub(crate) fn task() -> TaskId {
     Task::entry(&nothing).unwrap()
+}
+
+/// A task that an executor runs for itself, as the setter `option` sets it.
+pub(crate) fn hook(option: &'static str) -> Hook {
+    Hook::new(option, nothing, &())
 }
 
 /// The future of a call of a pool.

@@ -26,7 +26,7 @@ use crate::task_error::Ending;
 
 /// A preload that was asked for and is not done.
 pub(super) struct Preloading {
-    link: ApplicationEnd,
+    pub(super) link: ApplicationEnd,
     control: OwnedFd,
     /// Until it is answered.
     call: Option<CallId>,

@@ -75,6 +75,37 @@ fn a_thread_does_not_sleep_on_a_worker_that_its_call_has_left() {
     }
 }
 
+#[test]
+fn who_waits_at_leisure_is_woken_for_who_does_not() {
+    let wait = |pool: &Pool, id| {
+        let waiter = Waiter::Thread(Arc::default(), 0);
+        assert!(pool.lock().wait(id, waiter).is_ok());
+    };
+    for (events, is_woken) in [(events::IDLE, true), (events::ANSWER, false)] {
+        let (pool, _worker, id) = busy();
+        let mut locked = pool.lock();
+        let (_, member) = locked.holder(id).unwrap();
+        let doorbell = member.attend().unwrap();
+        let count = doorbell.count();
+        assert!(!member.arm_doorbell(events), "nothing has come yet");
+        drop(locked);
+        let limit = if is_woken { LONG } else { Duration::ZERO };
+        thread::scope(|scope| {
+            let start = Instant::now();
+            let sleeper = scope.spawn(|| doorbell.sleep(count, Some(limit)));
+            wait(&pool, id);
+            sleeper.join().unwrap();
+            assert!(start.elapsed() < LONG);
+        });
+        assert_eq!(doorbell.count() != count, is_woken);
+        // Nobody sleeps any more.
+        pool.lock().holder(id).unwrap().1.leave();
+        let count = doorbell.count();
+        wait(&pool, id);
+        assert_eq!(doorbell.count(), count);
+    }
+}
+
 /// A waker that needs the executor when it goes.
 struct Needy(Arc<Pool>);
 

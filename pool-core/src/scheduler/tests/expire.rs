@@ -108,6 +108,88 @@ fn a_deadline_ends_what_waits_and_what_runs() {
     assert!(matches!(sentence(&mut world), Sentence::Expired(_)));
 }
 
+/// The error of a call whose worker has died in it.
+fn worker_died() -> TaskError {
+    TaskError::new(TaskErrorKind::WorkerDied, "task").worker(1)
+}
+
+#[test]
+fn a_deadline_that_came_while_a_call_was_with_nobody_ends_it_afterwards() {
+    let mut world = World::new(1, 1);
+    let at = sys::monotonic() + LIMIT;
+    let terms = Terms {
+        deadline: Some(Deadline { at, allowed: LIMIT }),
+        retries: 1,
+        ..Terms::default()
+    };
+    let arguments = fixture::arguments(1);
+    let call = world.scheduler.submit(fixture::task(), arguments, &terms);
+    let _ = world.scheduler.turn();
+    world.workers[0].as_mut().unwrap().claim().unwrap();
+    world.die(0);
+    assert_eq!(std::mem::take(&mut world.remains), [call]);
+    pass(&mut world, LIMIT);
+    assert!(
+        !world.scheduler.call(call).is_done(),
+        "it may have returned"
+    );
+    world.scheduler.died(call, worker_died());
+    assert_eq!(world.scheduler.queued(), 1);
+    assert!(world.scheduler.has_early_alarm());
+    pass(&mut world, LIMIT);
+    let failure = world.scheduler.call(call).failure();
+    assert_eq!(failure, Some(TaskErrorKind::TimedOut));
+}
+
+#[test]
+fn a_call_that_was_to_be_cancelled_begins_no_more() {
+    let mut world = World::new(1, 1);
+    let call = limited(&mut world, 1, LIMIT, 5);
+    world.workers[0].as_mut().unwrap().claim().unwrap();
+    assert_eq!(world.scheduler.cancel(call), Cancelled::Running);
+    world.die(0);
+    assert_eq!(std::mem::take(&mut world.remains), [call]);
+    world.scheduler.died(call, worker_died());
+    let failure = world.scheduler.call(call).failure();
+    assert_eq!(failure, Some(TaskErrorKind::WorkerDied));
+}
+
+#[test]
+fn a_call_that_never_seems_to_begin_ends_with_its_workers() {
+    // More than what counts them can hold.
+    let deaths = 300;
+    let mut world = World::new(1, 1);
+    let call = limited(&mut world, 1, LIMIT, deaths);
+    let mut blamed = 0;
+    for _ in 0..deaths {
+        world.die(0);
+        for id in std::mem::take(&mut world.remains) {
+            assert_eq!(id, call);
+            blamed += 1;
+            world.scheduler.died(id, worker_died());
+        }
+        assert!(!world.scheduler.call(call).is_done());
+        world.hire(0);
+        let _ = world.scheduler.turn();
+    }
+    let innocent = deaths - blamed;
+    assert!(
+        (1..20).contains(&innocent),
+        "{innocent} deaths were not its own"
+    );
+    // Without retries, the first one that it is blamed for is its end.
+    let mut world = World::new(1, 1);
+    let call = limited(&mut world, 1, LIMIT, 0);
+    let lived = (0..=innocent).take_while(|_| {
+        world.die(0);
+        world.hire(0);
+        world.explain();
+        let _ = world.scheduler.turn();
+        !world.scheduler.call(call).is_done()
+    });
+    assert_eq!(lived.count(), usize::try_from(innocent).unwrap());
+}
+
 #[test]
 fn a_call_that_ends_twice_counts_once() {
     let mut world = World::new(1, 1);
@@ -125,7 +207,6 @@ fn a_call_that_ends_twice_counts_once() {
 fn a_call_that_is_to_be_stopped_while_it_is_with_nobody_begins_no_more() {
     let mut world = World::new(1, 1);
     let call = limited(&mut world, 1, LIMIT, 5);
-    let died = || TaskError::new(TaskErrorKind::WorkerDied, "task").worker(1);
     for deaths in 1..=2 {
         world.workers[0].as_mut().unwrap().claim().unwrap();
         world.die(0);
@@ -133,7 +214,7 @@ fn a_call_that_is_to_be_stopped_while_it_is_with_nobody_begins_no_more() {
         if deaths == 2 {
             assert!(!world.scheduler.stop(call), "it is about to end by itself");
         }
-        world.scheduler.died(call, died());
+        world.scheduler.died(call, worker_died());
         assert_eq!(world.scheduler.call(call).is_done(), deaths == 2);
         world.hire(0);
         let _ = world.scheduler.turn();
