@@ -22,5 +22,5 @@ pub use case::{Isolated, harness, isolated, processes, program};
 pub use footprint::{resident, threads};
 pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
 pub use scratch::{Gate, Log, Scratch};
-pub use setup::{builder, cubes, executor, pattern, tireless_executor};
+pub use setup::{builder, cubes, executor, maps, pattern, tireless_executor, values};
 pub use wait::{PATIENCE, fails_with, rounds, until};

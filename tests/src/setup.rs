@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pool_core::{Executor, ExecutorBuilder};
+use pool_core::{Executor, ExecutorBuilder, TaskFuture};
 
 use crate::tasks;
 
@@ -26,6 +26,20 @@ pub fn tireless_executor(workers: usize) -> Executor {
 pub fn pattern(size: usize) -> Vec<u8> {
     let byte = |index: usize| (index ^ (index >> 8) ^ (index >> 16)).to_le_bytes()[0];
     (0..size).map(byte).collect()
+}
+
+/// Checks that a map of so many calls gives what it must.
+#[track_caller]
+pub fn maps(executor: &Executor, count: i64) {
+    let values: Result<Vec<_>, _> = executor.map(tasks::cube, 0..count).collect();
+    assert_eq!(values.unwrap(), cubes(count));
+}
+
+/// The values of calls, none of which fails.
+#[track_caller]
+pub fn values<R>(calls: impl IntoIterator<Item = TaskFuture<R>>) -> Vec<R> {
+    let value = |call: TaskFuture<R>| call.result().unwrap();
+    calls.into_iter().map(value).collect()
 }
 
 /// The cubes of `0..count`.

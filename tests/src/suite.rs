@@ -80,6 +80,14 @@ pub fn why_broken(executor: &Executor) -> String {
     text
 }
 
+/// A call that runs until the gate opens; it runs when this returns.
+pub fn held(executor: &Executor, scratch: &Scratch) -> (TaskFuture<u32>, Gate) {
+    let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
+    let call = executor.submit(hold, (log.clone(), gate.clone()));
+    log.reaches(1);
+    (call, gate)
+}
+
 /// Holds a call on every worker, and queues `count` that log themselves.
 pub fn loaded(
     executor: &Executor,

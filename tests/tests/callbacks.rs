@@ -12,11 +12,12 @@ use std::{
 use pool_core::{Executor, TaskErrorKind};
 use pool_tests::{
     Misdeed, PATIENCE, Scratch, fails_with, isolated,
-    tasks::{cube, even, hang, hold, misbehave, nothing, pid},
+    suite::held,
+    tasks::{cube, even, hang, misbehave, nothing, pid},
 };
 
 fn executor(workers: usize) -> Arc<Executor> {
-    Arc::new(Executor::builder().workers(workers).build().unwrap())
+    Arc::new(pool_tests::executor(workers))
 }
 
 /// The next message, which must come.
@@ -30,9 +31,7 @@ fn called_with_the_value_the_error_or_the_cancellation() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(1);
-        let (log, gate) = (scratch.log("held"), scratch.gate("held"));
-        let held = executor.submit(hold, (log.clone(), gate.clone()));
-        log.reaches(1);
+        let (held, gate) = held(&executor, &scratch);
         let (sender, results) = channel();
         for x in 0..3 {
             let future = executor.submit(even, x);

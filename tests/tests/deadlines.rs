@@ -7,13 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{
-    Executor, ExecutorBuilder, TaskError, TaskErrorKind, WaitFor, as_completed, task, wait,
-};
+use pool_core::{Executor, TaskError, TaskErrorKind, WaitFor, as_completed, task, wait};
 use pool_tests::{
-    Log, Scratch, fails_with, isolated, processes, rounds, sys,
-    tasks::{count, cube, hang, hold, nothing, pid, record, work},
-    until,
+    Log, Scratch, builder, cubes, executor, fails_with, isolated, processes, rounds,
+    suite::held,
+    sys,
+    tasks::{count, cube, hang, nothing, pid, record, work},
+    until, values,
 };
 
 /// A limit that calls are to run into.
@@ -22,14 +22,6 @@ const SHORT: Duration = Duration::from_millis(60);
 const AMPLE: Duration = Duration::from_secs(15);
 /// What takes longer than any limit here, in milliseconds.
 const FOR_EVER: u64 = 3_600_000;
-
-fn builder(workers: usize) -> ExecutorBuilder {
-    Executor::builder().workers(workers)
-}
-
-fn executor(workers: usize) -> Executor {
-    builder(workers).build().unwrap()
-}
 
 /// The error of a call that was out of time, which says so in words.
 #[track_caller]
@@ -199,9 +191,7 @@ fn the_clock_does_not_run_in_the_queue() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(1);
-        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let first = executor.submit(hold, (log.clone(), gate.clone()));
-        log.reaches(1);
+        let (first, gate) = held(&executor, &scratch);
         let limit = Duration::from_secs(1);
         let limited = executor.options().timeout(limit);
         // The first of them lies in the ring, the others in the backlog.
@@ -212,9 +202,7 @@ fn the_clock_does_not_run_in_the_queue() {
         });
         gate.open();
         first.result().unwrap();
-        for (x, future) in (0..).zip(queued) {
-            assert_eq!(future.result().unwrap(), cube(x));
-        }
+        assert_eq!(values(queued), cubes(5));
     });
 }
 
@@ -388,17 +376,13 @@ fn a_deadline_stops_the_calls_of_its_map_alone() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(1);
-        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let held = executor.submit(hold, (log.clone(), gate.clone()));
-        log.reaches(1);
+        let (held, gate) = held(&executor, &scratch);
         let queued = executor.map(cube, 0..3).deadline(SHORT).start();
         let others: Vec<_> = (0..10).map(|x| executor.submit(cube, x)).collect();
         assert_eq!(kinds(queued), [LATE; 3], "although no worker had room");
         gate.open();
         held.result().unwrap();
-        for (x, other) in (0..).zip(others) {
-            assert_eq!(other.result().unwrap(), cube(x));
-        }
+        assert_eq!(values(others), cubes(10));
     });
 }
 

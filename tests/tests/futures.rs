@@ -2,20 +2,13 @@
 
 use std::{thread, time::Duration};
 
-use pool_core::{Executor, TaskErrorKind, TaskFuture, WaitFor, as_completed, wait};
+use pool_core::{TaskErrorKind, TaskFuture, WaitFor, as_completed, wait};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, executor, fails_with, isolated, rounds,
-    tasks::{cube, even, hang, hold, misbehave, note, pass, pid},
+    Misdeed, Scratch, executor, fails_with, isolated, rounds,
+    suite::held,
+    tasks::{cube, even, hang, misbehave, note, pass, pid},
     until,
 };
-
-/// A call that runs until the gate opens; it runs when this returns.
-fn held(executor: &Executor, scratch: &Scratch) -> (TaskFuture<u32>, Gate) {
-    let (log, gate): (Log, Gate) = (scratch.log("held"), scratch.gate("held"));
-    let future = executor.submit(hold, (log.clone(), gate.clone()));
-    log.reaches(1);
-    (future, gate)
-}
 
 /// What a future says of itself: done, running, cancelled.
 fn told<R>(future: &TaskFuture<R>) -> (bool, bool, bool) {

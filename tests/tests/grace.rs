@@ -11,7 +11,7 @@ use std::{
 
 use pool_core::{Current, Executor, TaskErrorKind, current, task, wait};
 use pool_tests::{
-    Gate, Log, Scratch, fails_with, isolated, rounds,
+    Gate, Log, Scratch, executor, fails_with, isolated, rounds,
     suite::pids,
     tasks::{cube, hang, hold, pass, pid, record},
     until,
@@ -21,10 +21,6 @@ use pool_tests::{
 const SHORT: Duration = Duration::from_millis(60);
 /// More than any test takes.
 const LONG: Duration = Duration::from_hours(1);
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 fn graceful(workers: usize, grace: Duration) -> Executor {
     let builder = Executor::builder().workers(workers).grace(grace);

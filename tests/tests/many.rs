@@ -5,7 +5,7 @@ use std::{fs::read_dir, thread};
 use pool_core::{Executor, TaskFuture};
 use pool_tests::{
     Isolated, Scratch, isolated,
-    suite::pids,
+    suite::{held, pids},
     tasks::{cube, hold},
     threads,
 };
@@ -48,9 +48,7 @@ fn a_million_calls_dropped_unread() {
     Isolated::new().large().run(|| {
         let executor = Executor::builder().workers(1).build().unwrap();
         let scratch = Scratch::new();
-        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let held = executor.submit(hold, (log.clone(), gate.clone()));
-        log.reaches(1);
+        let (held, gate) = held(&executor, &scratch);
         let futures: Vec<_> = (0..1_000_000).map(|x| executor.submit(cube, x)).collect();
         assert!(futures.iter().step_by(2).all(TaskFuture::cancel));
         drop(futures);

@@ -18,11 +18,11 @@ use std::{
 use pool_core::{Executor, Shared, TaskErrorKind, current, task};
 use pool_tests::{
     Fragile, Gate, Log, Misdeed, Outcome, PATIENCE, Scratch, Stage, builder, cubes, executor,
-    fails_with, isolated,
-    suite::{pids, why_broken},
+    fails_with, isolated, maps,
+    suite::{held, pids, why_broken},
     sys,
-    tasks::{cube, hold, pass},
-    until,
+    tasks::{cube, pass},
+    until, values,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol::stream::StreamExt;
@@ -39,8 +39,7 @@ fn works(executor: &Executor) {
     let tell = move |result: Result<i64, _>| sender.send(result.unwrap()).unwrap();
     executor.submit(cube, 4).on_done(tell);
     assert_eq!(told.recv_timeout(PATIENCE), Ok(64));
-    let values: Result<Vec<_>, _> = executor.map(cube, 0..50).collect();
-    assert_eq!(values.unwrap(), cubes(50));
+    maps(executor, 50);
 }
 
 /// Checks that this panics, in this very thread.
@@ -206,9 +205,7 @@ fn shared_values_that_are_dropped_in_the_worker() {
             .map(|mine| executor.share(mine).unwrap())
             .collect();
         assert_eq!(executor.submit_ref(look_at, &mines).result().unwrap(), 4);
-        let (held, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let running = executor.submit(hold, (held.clone(), gate.clone()));
-        held.reaches(1);
+        let (running, gate) = held(&executor, &scratch);
         // So that the worker hears of all at once.
         sys::kill(worker, libc::SIGSTOP).unwrap();
         drop(mines);
@@ -536,8 +533,7 @@ fn those_that_end_the_worker_cost_one_call() {
                 let message = error.panic_message().unwrap_or_default();
                 assert!(message.starts_with(MESSAGE), "{error}");
             }
-            let values = behind.into_iter().map(|call| call.result().unwrap());
-            assert!(values.eq(cubes(20)), "{how:?}");
+            assert_eq!(values(behind), cubes(20), "{how:?}");
             works(&executor);
         }
     });

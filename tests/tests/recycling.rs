@@ -9,10 +9,10 @@ use std::{
 
 use pool_core::{ErrorKind, Executor, ExecutorBuilder, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, fails_with, isolated, rounds,
+    Gate, Log, Misdeed, Scratch, fails_with, isolated, maps, rounds,
     suite::pids,
     sys,
-    tasks::{cube, pid},
+    tasks::{cube, misbehave, pid},
     until,
 };
 
@@ -30,11 +30,6 @@ fn fail_to_leave() -> Result<(), String> {
 fn wait_for(gate: Gate) -> u32 {
     gate.pass();
     process::id()
-}
-
-#[task]
-fn commit(misdeed: Misdeed) {
-    misdeed.commit().unwrap();
 }
 
 /// Workers that run so many calls each.
@@ -94,11 +89,7 @@ fn a_long_map_loses_nothing() {
         for (pid, calls) in calls_of_each(pids) {
             assert!(calls <= 10, "process {pid} ran {calls}");
         }
-        let cubes: Vec<i64> = executor
-            .map(cube, 0..500)
-            .collect::<Result<_, _>>()
-            .unwrap();
-        assert!((0..500).map(|x| x * x * x).eq(cubes));
+        maps(&executor, 500);
     });
 }
 
@@ -108,7 +99,7 @@ fn crashes_between_do_not_confuse_the_count() {
         let executor = recycled(2, 4).build().unwrap();
         for round in 0..30 {
             if round % 5 == 0 {
-                let error = executor.submit(commit, Misdeed::Abort).result();
+                let error = executor.submit(misbehave, Misdeed::Abort).result();
                 fails_with(error, TaskErrorKind::WorkerDied);
             }
             assert_eq!(executor.submit(cube, round).result().unwrap(), round.pow(3));
@@ -147,7 +138,7 @@ fn a_last_call_that_fails_or_dies_costs_nothing() {
             .build()
             .unwrap();
         let dying = recycled(1, 1)
-            .on_worker_exit(commit, Misdeed::Abort)
+            .on_worker_exit(misbehave, Misdeed::Abort)
             .restart_limit(1000, Duration::from_secs(1))
             .build()
             .unwrap();
@@ -254,11 +245,7 @@ fn very_short_lives_get_work_done() {
             .max_worker_age(Duration::from_millis(1))
             .build()
             .unwrap();
-        let cubes: Vec<i64> = executor
-            .map(cube, 0..200)
-            .collect::<Result<_, _>>()
-            .unwrap();
-        assert!((0..200).map(|x| x * x * x).eq(cubes));
+        maps(&executor, 200);
     });
 }
 

@@ -4,16 +4,12 @@ use std::{process, thread, time::Duration};
 
 use pool_core::{CallOptions, Executor, Shared, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, fails_with, isolated, rounds,
+    Gate, Log, Misdeed, Scratch, executor, fails_with, isolated, rounds,
     suite::pids,
     sys,
     tasks::{cube, hang, hold},
     until,
 };
-
-fn executor(workers: usize) -> Executor {
-    Executor::builder().workers(workers).build().unwrap()
-}
 
 /// Logs the attempt, and dies in all up to `deaths`; then gives back what it was called with.
 #[task]

@@ -9,9 +9,9 @@ use std::{
 use pool_core::{Executor, ExecutorBuilder, WaitFor, wait};
 use pool_tests::{
     Scratch, isolated,
-    suite::pids,
+    suite::{held, pids},
     sys,
-    tasks::{cube, hang, hold, pass, pid},
+    tasks::{cube, hang, pass, pid},
     until,
 };
 
@@ -81,9 +81,7 @@ fn no_time_means_now() {
     isolated(|| {
         let executor = Executor::builder().workers(1).build().unwrap();
         let scratch = Scratch::new();
-        let (log, gate) = (scratch.log("running"), scratch.gate("gate"));
-        let running = executor.submit(hold, (log.clone(), gate.clone()));
-        log.reaches(1);
+        let (running, gate) = held(&executor, &scratch);
         let mut map = executor.map(pass, (0..2).map(|x| (gate.clone(), x)));
         let start = Instant::now();
         assert!(!running.wait_timeout(Duration::ZERO));

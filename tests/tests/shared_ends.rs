@@ -10,8 +10,10 @@ use std::{
 
 use pool_core::{Executor, Shared, TaskErrorKind, TaskFuture, task};
 use pool_tests::{
-    Gate, Isolated, Misdeed, Scratch, executor, fails_with, isolated, rounds, sys,
-    tasks::{hold, pid, sum, sum_of},
+    Gate, Isolated, Misdeed, Scratch, executor, fails_with, isolated, rounds,
+    suite::held,
+    sys,
+    tasks::{pid, sum, sum_of},
     until,
 };
 use serde::{Deserialize, Serialize};
@@ -168,9 +170,7 @@ fn many_values_for_a_worker_that_is_busy() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(1);
-        let (log, gate) = (scratch.log("busy"), scratch.gate("gate"));
-        let busy = executor.submit(hold, (log.clone(), gate.clone()));
-        log.reaches(1);
+        let (busy, gate) = held(&executor, &scratch);
         let calls: Vec<_> = (0..700)
             .map(|_| executor.submit(sum, executor.share_slice(&[1]).unwrap()))
             .collect();

@@ -13,9 +13,9 @@ use std::{
 };
 
 use futures_core::FusedStream;
-use pool_core::{MapStream, TaskError, TaskErrorKind};
+use pool_core::{Executor, MapStream, TaskError, TaskErrorKind};
 use pool_tests::{
-    Misdeed, Scratch, cubes, executor, fails_with, isolated, rounds,
+    Gate, Log, Misdeed, Scratch, cubes, executor, fails_with, isolated, rounds,
     tasks::{cube, even, hold, misbehave, nothing, pass, record},
     until,
 };
@@ -62,6 +62,28 @@ impl Count {
 fn poll<S: Stream + Unpin>(stream: &mut S, count: &Arc<Count>) -> Poll<Option<S::Item>> {
     let waker = Waker::from(count.clone());
     Pin::new(stream).poll_next(&mut Context::from_waker(&waker))
+}
+
+/// A stream of so many calls that hold their workers until the gate opens. It was polled, and every
+/// worker has one.
+fn held(
+    executor: &Executor,
+    scratch: &Scratch,
+    calls: usize,
+) -> (
+    impl Stream<Item = Result<u32, TaskError>> + Unpin + use<>,
+    Arc<Count>,
+    Gate,
+    Log,
+) {
+    let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
+    let inputs = vec![(log.clone(), gate.clone()); calls];
+    let mut stream = executor.map(hold, inputs).into_stream();
+    let count = Arc::new(Count::default());
+    // Whoever waited here would wait for ever, as nobody else opens the gate.
+    assert!(poll(&mut stream, &count).is_pending());
+    log.reaches(executor.workers());
+    (stream, count, gate, log)
 }
 
 #[test]
@@ -205,13 +227,7 @@ fn to_poll_is_never_to_wait() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(1);
-        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let inputs = vec![(log.clone(), gate.clone()); 3];
-        let mut stream = executor.map(hold, inputs).into_stream();
-        let count = Arc::new(Count::default());
-        // Whoever waited here would wait for ever, as nobody else opens the gate.
-        assert!(poll(&mut stream, &count).is_pending());
-        log.reaches(1);
+        let (mut stream, count, gate, _) = held(&executor, &scratch, 3);
         assert!(poll(&mut stream, &count).is_pending());
         assert_eq!(stream.size_hint(), (3, Some(3)));
         assert!(!count.is_woken(), "before there is anything");
@@ -281,12 +297,7 @@ fn dropped_it_cancels_what_has_not_begun() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(2);
-        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let inputs = vec![(log.clone(), gate.clone()); 50];
-        let mut stream = executor.map(hold, inputs).into_stream();
-        let count = Arc::new(Count::default());
-        assert!(poll(&mut stream, &count).is_pending());
-        log.reaches(2);
+        let (stream, count, gate, log) = held(&executor, &scratch, 50);
         drop(stream);
         let later = executor.submit(nothing, ());
         gate.open();
