@@ -29,6 +29,7 @@ macro_rules! for_each_check {
             a_limit_stops_what_takes_too_long
             a_limit_stops_who_takes_too_much_memory
             a_death_is_tried_again_on_request
+            workers_are_replaced_after_their_last_call
             shared_values_are_read_and_handed_back
         }
     };
@@ -206,6 +207,23 @@ pub fn a_death_is_tried_again_on_request(builder: &ExecutorBuilder) {
     assert_eq!(executor.submit(die_before, 3).result().unwrap(), 3);
     let error = executor.submit(die_before, 4).result().unwrap_err();
     assert_eq!(error.attempts(), 3, "{error}");
+}
+
+/// A worker that has run as many calls as it may ends, and another takes its place.
+///
+/// # Panics
+///
+/// Where that does not hold.
+pub fn workers_are_replaced_after_their_last_call(builder: &ExecutorBuilder) {
+    let executor = build(&builder.clone().max_tasks_per_worker(2), 1);
+    let workers: Vec<u32> = (0..6)
+        .map(|_| executor.submit(pid, ()).result().unwrap())
+        .collect();
+    assert_eq!(workers.iter().collect::<BTreeSet<_>>().len(), 3);
+    assert!(
+        workers.chunks(2).all(|pair| pair[0] == pair[1]),
+        "{workers:?}"
+    );
 }
 
 /// Ends its process in each attempt before this one; gives the attempt.

@@ -95,23 +95,28 @@ pub fn become_subreaper() -> io::Result<()> {
     checked(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
 }
 
-/// Has the kernel reap this process's children by itself.
-pub fn ignore_children() {
+/// Has this process ignore `signal`. Where that is `SIGCHLD`, the kernel reaps its children by itself.
+pub fn ignore(signal: i32) {
     // SAFETY: to ignore a signal installs no code.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
 }
 
-/// Takes back [`ignore_children`].
-pub fn heed_children() {
-    // SAFETY: the default for a signal installs no code.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-}
-
-/// Lets interrupts end this process. One that a shell runs in the background is made to ignore them,
+/// Gives `signal` its default effect. What a shell runs in the background is made to ignore interrupts,
 /// and so are its children.
-pub fn heed_interrupts() {
+pub fn heed(signal: i32) {
     // SAFETY: the default effect is no function of ours.
-    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+}
+
+extern "C" fn nothing(_: libc::c_int) {}
+
+/// Has `signal` interrupt whatever system call it comes upon, and do nothing else.
+pub fn catch(signal: i32) -> io::Result<()> {
+    // SAFETY: a disposition of all zeros has no flags, so that no call is begun anew.
+    let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
+    action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    // SAFETY: the pointer is to a local that outlives the call, and the handler does nothing.
+    checked(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }).map(drop)
 }
 
 /// Blocks `signal` for this thread and those that it starts.

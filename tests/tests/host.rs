@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    fs::read_to_string,
+    fs::{self, read_to_string},
     io::{self, Read, Write},
     process::{Child, Command, ExitCode, Stdio},
     sync::OnceLock,
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             applications_killed_at_the_start_leave_nothing
             applications_killed_while_they_load_leave_nothing
             what_a_preload_prints_is_printed_once
+            what_tasks_print_is_printed
             a_killed_fork_server_is_replaced
             work_pending_at_the_end_of_main_is_done
             an_executor_in_a_static_delays_no_exit
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             busy
             loading
             printing
+            printing_tasks
             pending
             in_a_static
             exiting
@@ -88,13 +90,13 @@ fn the_hosts_own_children_are_its_own() {
 }
 
 fn the_host_ignores_its_children() {
-    sys::ignore_children();
+    sys::ignore(libc::SIGCHLD);
     let executor = executor(2);
     for misdeed in Misdeed::OF_TASKS {
         misdeed.is_told_by(&executor.submit(misbehave, misdeed).result().unwrap_err());
     }
     drop(executor);
-    sys::heed_children();
+    sys::heed(libc::SIGCHLD);
 }
 
 fn the_host_is_a_subreaper() {
@@ -187,7 +189,7 @@ fn hang_with_children(log: Log) {
 
 /// A program that keeps its workers, and their children, busy.
 fn busy() {
-    sys::heed_interrupts();
+    sys::heed(libc::SIGINT);
     let log = Log::at(env::args().nth(1).unwrap());
     let start_method = match env::args().nth(2).as_deref() {
         Some("spawn") => StartMethod::Spawn,
@@ -297,6 +299,36 @@ fn what_a_preload_prints_is_printed_once() {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(text.matches("half a line").count(), 1, "{text}");
+}
+
+#[task]
+fn print_digit(digit: u8) {
+    print!("{digit}");
+}
+
+/// A program whose tasks print no whole line, one of them before its worker dies in another.
+fn printing_tasks() {
+    let executor = executor(1);
+    for digit in 0..10 {
+        executor.submit(print_digit, digit).result().unwrap();
+    }
+    let sleeps = || {
+        let worker = executor.worker_pids()[0];
+        let threads = format!("/proc/{worker}/task");
+        fs::read_dir(threads).unwrap().all(|thread| {
+            let stat = read_to_string(thread.unwrap().path().join("stat")).unwrap_or_default();
+            stat.contains(") S ")
+        })
+    };
+    until("the worker sleeps", sleeps);
+    assert!(executor.submit(misbehave, Misdeed::Kill).result().is_err());
+}
+
+fn what_tasks_print_is_printed() {
+    let output = program("printing_tasks").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text, "0123456789");
 }
 
 fn a_killed_fork_server_is_replaced() {

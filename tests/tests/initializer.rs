@@ -11,7 +11,7 @@ use pool_tests::{
     Gate, Log, Misdeed, Scratch, builder, isolated,
     suite::{pids, why_broken},
     sys,
-    tasks::{cube, pid},
+    tasks::{cube, misbehave, pid},
     until,
 };
 
@@ -77,6 +77,29 @@ fn once_in_each_worker_before_any_call() {
             assert!(workers.contains(&worker));
         }
         assert_eq!(log.lines().len(), 3);
+    });
+}
+
+#[task]
+fn count_up() -> u32 {
+    SETTING.fetch_add(1, Ordering::Relaxed)
+}
+
+#[test]
+fn what_it_has_set_up_is_kept_and_set_up_anew_after_a_death() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let log = scratch.log("set");
+        let executor = builder(1)
+            .initializer(set, (log.clone(), 10))
+            .build()
+            .unwrap();
+        for _ in 0..3 {
+            let counted = executor.map(count_up, [(); 4]).map(Result::unwrap);
+            assert!(counted.eq(10..14));
+            let killed = executor.submit(misbehave, Misdeed::Kill).result();
+            Misdeed::Kill.is_told_by(&killed.unwrap_err());
+        }
     });
 }
 

@@ -37,6 +37,24 @@ fn no_zombie_while_the_executor_lives() {
     });
 }
 
+/// What a process said that the task has started, and how a child of its own ended.
+#[task]
+fn use_children() -> (String, Option<i32>) {
+    let output = Command::new("echo").arg("hello").output().unwrap();
+    let status = Command::new("sh").args(["-c", "exit 3"]).status().unwrap();
+    (String::from_utf8(output.stdout).unwrap(), status.code())
+}
+
+#[test]
+fn a_task_may_have_children_and_wait_for_them() {
+    isolated(|| {
+        let executor = executor(2);
+        for result in executor.map(use_children, [(); 10]) {
+            assert_eq!(result.unwrap(), ("hello\n".to_owned(), Some(3)));
+        }
+    });
+}
+
 /// Starts processes that would live on: a child, and one in a session of its own.
 #[task]
 #[expect(clippy::zombie_processes, reason = "they are to be left")]

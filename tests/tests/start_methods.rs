@@ -1,9 +1,17 @@
 //! What holds however workers come to be, and where they differ.
 
-use std::{collections::BTreeSet, fs::read_to_string};
+use std::{
+    collections::BTreeSet,
+    env,
+    fs::read_to_string,
+    io,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::SystemTime,
+};
 
-use pool_core::{Executor, ExecutorBuilder, StartMethod};
-use pool_tests::{for_each_check, isolated, suite::pids, tasks::cube};
+use pool_core::{Executor, ExecutorBuilder, StartMethod, task};
+use pool_tests::{for_each_check, isolated, rounds, suite::pids, tasks::cube};
 
 /// The checks of the suite as tests, for the start methods that work beside other threads.
 macro_rules! tests {
@@ -50,6 +58,41 @@ fn spawned_workers_share_no_image() {
             .start_method(StartMethod::Spawn);
         let executor = builder.build().unwrap();
         assert!(addresses(&executor) > 1, "each executes the program anew");
+    });
+}
+
+/// Prints, and looks at its environment and at the time: what takes locks of the standard library.
+#[task]
+fn use_locks(name: String) -> bool {
+    print!("");
+    let moment = SystemTime::now();
+    env::var(name).is_ok() && moment.elapsed().is_ok()
+}
+
+#[test]
+fn workers_work_that_were_started_beside_threads_in_locks() {
+    isolated(|| {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let busy = || {
+                while !is_over.load(Ordering::Relaxed) {
+                    let _out = io::stdout().lock();
+                    let _variables: Vec<_> = env::vars_os().collect();
+                }
+            };
+            let threads = [(); 3].map(|()| scope.spawn(busy));
+            for round in 0..4 * rounds() {
+                let start_method = [StartMethod::ForkServer, StartMethod::Spawn][round % 2];
+                let builder = Executor::builder().workers(2).start_method(start_method);
+                let executor = builder.build().unwrap();
+                let mut found = executor.map(use_locks, vec!["PATH".to_owned(); 10]);
+                assert!(found.all(Result::unwrap));
+            }
+            is_over.store(true, Ordering::Relaxed);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        });
     });
 }
 
