@@ -79,7 +79,13 @@ pub(crate) fn prepare(
     arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
 ) -> Prepared {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
-    let task = task.map_err(unknown)?;
+    let task = match task {
+        Ok(task) => task,
+        Err(type_name) => {
+            discard(arguments);
+            return Err(unknown(type_name));
+        }
+    };
     // A small call needs no memory of its own. A Serialize implementation may submit calls itself: it
     // then finds an empty buffer here.
     let mut encoded = Encoded {
@@ -122,6 +128,14 @@ pub(crate) fn encode(
     encoded.bytes.truncate(bytes);
     encoded.parts.truncate(parts);
     Err(TaskError::new(TaskErrorKind::Encode, registry().name(task)).detail(why))
+}
+
+/// Drops arguments that nobody wants, which is users' code; its panic has been reported by the hook.
+fn discard<T>(arguments: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(arguments))) {
+        // Dropping it is users' code as well, which may panic in its turn.
+        mem::forget(payload);
+    }
 }
 
 /// There is no task of this function.

@@ -129,7 +129,7 @@ fn arguments_and_results_that_are_dropped_in_the_worker() {
 #[test]
 fn arguments_that_are_dropped_in_the_application() {
     isolated(|| {
-        let executor = executor(2);
+        let executor = builder(2).queue_limit(1).build().unwrap();
         let bomb = || Bomb(Side::Application);
         let given_away = executor.submit(take, bomb()).result();
         let error = fails_with(given_away, TaskErrorKind::Encode);
@@ -142,8 +142,14 @@ fn arguments_that_are_dropped_in_the_application() {
             let kinds = [TaskErrorKind::Encode, TaskErrorKind::Panicked];
             fails_with(result, kinds[x % 2]);
         }
-        // What is no task takes no arguments: they are dropped in their caller's hands.
-        panics(|| executor.submit(|bomb: Bomb| drop(bomb), bomb()));
+        for result in executor.broadcast(take, bomb()) {
+            fails_with(result.result(), TaskErrorKind::Encode);
+        }
+        // What is no task takes no arguments, and no room in the queue.
+        for _ in 0..2 {
+            let unmarked = executor.try_submit(|bomb: Bomb| drop(bomb), bomb());
+            fails_with(unmarked.unwrap().result(), TaskErrorKind::UnknownTask);
+        }
         works(&executor);
     });
 }
