@@ -250,3 +250,45 @@ fn documents_name_the_versions_of_the_manifest() {
         "README.md asks for {rust}"
     );
 }
+
+/// The tests that the tables of `tests/README.md` name, each with its file.
+fn tests_in_tables(document: &str) -> Vec<(&str, &str)> {
+    let mut tests = Vec::new();
+    for row in document.lines().filter(|line| line.starts_with("| ")) {
+        let Some(covered) = row.split(" | ").nth(1) else {
+            continue;
+        };
+        // A file between marks, then names.
+        let mut parts = covered.split('`').skip(1);
+        while let (Some(file), Some(names)) = (parts.next(), parts.next()) {
+            let names = names.split(|char: char| !char.is_ascii_alphanumeric() && char != '_');
+            let is_name = |name: &&str| name.contains('_');
+            tests.extend(names.filter(is_name).map(|name| (file, name)));
+        }
+    }
+    tests
+}
+
+#[test]
+fn tables_name_tests_that_are_there() {
+    let document = read("tests/README.md");
+    let named = tests_in_tables(&document);
+    assert!(
+        named.len() > 200,
+        "the tables are read otherwise: {}",
+        named.len()
+    );
+    let missing: Vec<_> = named
+        .into_iter()
+        .filter(|(file, name)| {
+            let path = ["tests/tests/", file, ".rs"].concat();
+            let function = format!("fn {name}(");
+            let is_there = |path: &str| {
+                let text = fs::read_to_string(root().join(path)).unwrap_or_default();
+                text.contains(&function)
+            };
+            !is_there(&path) && !is_there("tests/src/suite.rs")
+        })
+        .collect();
+    assert!(missing.is_empty(), "there are no such tests: {missing:?}");
+}
