@@ -2,9 +2,9 @@
 //!
 //! Tasks run on a thread of their own, with a stack of a known size. The main thread takes in what
 //! the application shares, and waits for it to close the control socket; then it ends the process at
-//! once, even in the middle of a task. A third waits for the task thread: nothing should end it but the end of the process,
-//! and if a task ends it all the same, the process aborts instead of lingering with nobody to serve
-//! calls.
+//! once, even in the middle of a task. A third waits for the task thread: nothing should end it but the
+//! end of the process, and if a task ends it all the same, the process aborts instead of lingering with
+//! nobody to serve calls.
 
 mod current;
 mod panics;

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
             applications_killed_while_they_load_leave_nothing
             what_a_preload_prints_is_printed_once
             what_tasks_print_is_printed
+            what_tasks_print_last_is_printed
             a_killed_fork_server_is_replaced
             work_pending_at_the_end_of_main_is_done
             an_executor_in_a_static_delays_no_exit
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
             loading
             printing
             printing_tasks
+            printing_to_the_end
             pending
             in_a_static
             exiting
@@ -329,6 +331,23 @@ fn what_tasks_print_is_printed() {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(text, "0123456789");
+}
+
+/// A program whose executors end right after a task has printed less than a line.
+fn printing_to_the_end() {
+    for digit in 0..10 {
+        let executor = executor(1);
+        executor.submit(print_digit, digit).result().unwrap();
+    }
+}
+
+fn what_tasks_print_last_is_printed() {
+    for _ in 0..rounds() {
+        let output = program("printing_to_the_end").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text, "0123456789");
+    }
 }
 
 fn a_killed_fork_server_is_replaced() {

@@ -197,6 +197,12 @@ impl WorkerEnd {
         }
     }
 
+    /// Whether no call is known beyond the one that was claimed last.
+    #[inline]
+    pub fn knows_no_other(&self) -> bool {
+        self.calls_seen == self.tail
+    }
+
     /// Commits the answer to the call of number `seq`, of at most [`MAX_BODY`] bytes.
     #[inline]
     pub fn answer(&mut self, seq: u32, status: Status, body: &[u8]) {

@@ -58,6 +58,10 @@ impl Service {
             .end
             .next_call(&mut self.arguments, &mut self.spare, flush_stdout);
         let status = self.run(call);
+        if self.end.knows_no_other() {
+            // Once the last call is answered, the worker may be killed at any moment.
+            flush_stdout();
+        }
         match channel::take_large(&mut self.output, 0) {
             None => self.end.answer(call.seq, status, &self.output.bytes),
             Some(buffers) => {
@@ -123,7 +127,7 @@ impl Service {
     }
 }
 
-/// Whatever tasks have printed is seen before the worker sleeps: it may be killed in its sleep.
+/// Has all seen that tasks have printed.
 pub(super) fn flush_stdout() {
     // There is nobody to tell of a failure, and `print!` in a task tells it by itself.
     let _ = io::stdout().flush();
