@@ -37,6 +37,7 @@ use crate::gate::Gate;
 use crate::notifier::Notifier;
 use crate::scheduler::{QueueLimit, Scheduler, Size};
 use crate::sys;
+use crate::task_error::TaskError;
 use crate::waiter::wait_while;
 
 pub(crate) use call_ref::{CallRef, Fate};
@@ -125,6 +126,18 @@ impl Locked<'_> {
             .expect("the lock is held until the guard is dropped")
     }
 
+    /// Why no call of `task` is taken now, if none is.
+    #[inline]
+    pub(crate) fn rejection(&mut self, task: &'static str) -> Option<TaskError> {
+        let refusal = self.refusal(task);
+        if refusal.is_some() || !self.is_full() {
+            return refusal;
+        }
+        // Some may be done of which nobody took note yet.
+        self.turn();
+        self.is_full().then(|| self.queue_full(task))
+    }
+
     /// A call was submitted: deals it at once, unless others wait before it. Those are dealt as the
     /// bells tell of room, and by this thread now and then: to look for room at each call would take
     /// the words it is told by from the worker's cache again and again.
@@ -134,7 +147,9 @@ impl Locked<'_> {
                 self.look_at_clock();
                 self.deal();
             }
-            queued if queued.is_multiple_of(SUBMITS_PER_TURN) || self.lacks_workers() => {}
+            queued if queued.is_multiple_of(SUBMITS_PER_TURN) => {}
+            // Others may have to make room for it, or to come.
+            _ if self.lacks_workers() || (self.is_ranked() && !self.state().balancing) => {}
             _ => return,
         }
         let more = (self.queued() > 0 || self.settle()) && self.take_turns();

@@ -102,7 +102,7 @@ impl Executor {
     /// # Errors
     ///
     /// Gives the arguments back if the queue is full, or the executor shut down or broken. Whatever
-    /// else fails is the future's error.
+    /// else fails is the future's error, as is the executor's end while the arguments are encoded.
     pub fn try_submit<F: Task<S>, S>(
         &self,
         task: F,
@@ -117,7 +117,7 @@ impl Executor {
     ///
     /// The worker that takes the place of one that dies before it has begun its call gets it instead.
     /// Where workers are started on demand ([`min_workers`](crate::ExecutorBuilder::min_workers)), those
-    /// are meant that there are. One that has to go by a [`resize`](Self::resize) runs its call before
+    /// are meant that there are: with none, nothing is called, and there are no futures. One that has to go by a [`resize`](Self::resize) runs its call before
     /// that; if it dies instead, and none takes its place, any other runs it.
     ///
     /// ```

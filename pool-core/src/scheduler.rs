@@ -146,6 +146,12 @@ impl Scheduler {
         self.backlog.len()
     }
 
+    /// Whether calls that are not done have priorities of their own.
+    #[inline]
+    pub(crate) fn is_ranked(&self) -> bool {
+        self.calls.are_ranked()
+    }
+
     /// How many slots there are for workers, with empty ones between others.
     pub(crate) fn slots(&self) -> usize {
         self.members.len()

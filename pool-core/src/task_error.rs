@@ -323,9 +323,7 @@ impl TaskError {
             TaskErrorKind::MemoryLimit => {
                 "; have the task hold less at a time, or set a higher memory_limit"
             }
-            TaskErrorKind::QueueFull => {
-                "; wait for earlier calls, set a higher queue_limit, or use try_submit"
-            }
+            TaskErrorKind::QueueFull => "; wait for earlier calls, or set a higher limit",
             TaskErrorKind::ShutDown => "; make calls before it is closed, or build another",
             _ => "",
         }

@@ -275,11 +275,14 @@ fn wait_for_the_first_error() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(2);
-        let gate = scratch.gate("gate");
+        let (gate, brief) = (scratch.gate("gate"), scratch.gate("brief"));
         let slow = executor.submit(pass, (gate.clone(), 1));
+        let busy = executor.submit(pass, (brief.clone(), 2));
+        until("both run", || slow.is_running() && busy.is_running());
+        let cancelled = executor.submit(even, 2);
+        assert!(cancelled.cancel());
+        brief.open();
         let good = executor.submit(even, 2);
-        let cancelled = executor.submit(pass, (gate.clone(), 2));
-        let was_cancelled = cancelled.cancel();
         good.wait();
         let waited = wait(
             [&slow, &good],
@@ -287,11 +290,9 @@ fn wait_for_the_first_error() {
             Some(Duration::from_millis(20)),
         );
         assert_eq!((waited.done, waited.pending), (vec![1], vec![0]));
-        if was_cancelled {
-            let short = Some(Duration::from_millis(20));
-            let waited = wait([&slow, &cancelled], WaitFor::FirstError, short);
-            assert_eq!(waited.pending, [0], "a cancelled one is no error");
-        }
+        let short = Some(Duration::from_millis(20));
+        let waited = wait([&slow, &cancelled], WaitFor::FirstError, short);
+        assert_eq!(waited.pending, [0], "a cancelled one is no error");
         let bad = executor.submit(even, 3);
         let waited = wait([&slow, &good, &bad], WaitFor::FirstError, None);
         assert!(waited.done.contains(&2) && waited.pending.contains(&0));

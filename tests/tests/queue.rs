@@ -39,7 +39,7 @@ fn one_more_than_the_limit_is_refused_with_its_arguments() {
             );
             assert_eq!(rejected.into_args(), 3);
             let error = fails_with(executor.submit(cube, 3).result(), TaskErrorKind::QueueFull);
-            assert!(error.to_string().contains("calls with"), "{error}");
+            assert!(error.to_string().contains("calls are pending"), "{error}");
             // One that is cancelled makes room, if any waits.
             if limit > 0 {
                 assert!(taken.pop().unwrap().cancel());

@@ -9,7 +9,7 @@ impl ExecutorBuilder {
     /// [`submit`](crate::Executor::submit) as the future's error. By default there is no limit.
     ///
     /// As many calls as there are [workers](Self::workers) do not wait and are not counted, whether the
-    /// workers are ready for them or not; with 0 a call is taken only while a worker has nothing to do.
+    /// workers are ready for them or not; with 0, no more than that are taken.
     /// Maps and broadcasts are bounded by themselves: they are never refused, and what they have in
     /// flight is not counted.
     ///

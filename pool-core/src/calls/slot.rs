@@ -60,10 +60,25 @@ impl CallId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Binding {
     Anywhere,
-    /// In the worker of one slot, or the one that takes its place.
-    Slot,
+    /// In the worker of this slot, or the one that takes its place.
+    Slot(u16),
     /// In one worker: a call of the executor's own, as that of an initializer.
     Own,
+}
+
+impl Binding {
+    /// To the worker in this slot.
+    pub(crate) fn to_slot(slot: usize) -> Self {
+        Self::Slot(u16::try_from(slot).expect("an executor has fewer than 2^16 workers"))
+    }
+
+    /// The slot of the worker that it is for.
+    pub(crate) fn slot(self) -> Option<usize> {
+        match self {
+            Self::Slot(slot) => Some(slot.into()),
+            Self::Anywhere | Self::Own => None,
+        }
+    }
 }
 
 /// What a slot holds.

@@ -26,7 +26,7 @@ impl Member {
             let Some(placed) = &self.window[index] else {
                 continue;
             };
-            if placed.binding == Binding::Slot && which != Unbegun::All {
+            if placed.binding.slot().is_some() && which != Unbegun::All {
                 continue;
             }
             if placed.binding == Binding::Own || !self.revoke(placed) {

@@ -14,7 +14,7 @@ use crate::calls::CallId;
 
 /// How many calls in a row are of the highest priority while others wait.
 const PATIENCE: u32 = 15;
-/// As many threads may have submitted before it is looked which of them have nothing waiting.
+/// As many threads are remembered although nothing of theirs waits.
 const KEPT_LANES: usize = 8;
 
 /// A thread that submits, as told from others: those that have ended may be confused with later ones.
@@ -96,17 +96,35 @@ impl Backlog {
         self.rank(priority).front()
     }
 
-    /// Takes the next call out.
+    /// Takes the next call out, which has its turn.
     #[inline]
     pub(super) fn pop_front(&mut self) {
         if self.len == 0 {
             return;
         }
         let priority = self.next_priority();
-        self.len -= 1;
-        self.rank(priority).pop_front();
+        self.take_of(priority);
         if !self.ranked.is_empty() {
             self.had_its_turn(priority);
+        }
+    }
+
+    /// Takes the next call out, which is done.
+    pub(super) fn drop_front(&mut self) {
+        if self.len > 0 {
+            self.stale -= 1;
+            let priority = self.next_priority();
+            self.take_of(priority);
+        }
+    }
+
+    #[inline]
+    fn take_of(&mut self, priority: i32) {
+        self.len -= 1;
+        let rank = self.rank(priority);
+        rank.pop_front();
+        if rank.len == 0 && priority != 0 {
+            self.ranked.remove(&Reverse(priority));
         }
     }
 
@@ -116,11 +134,6 @@ impl Backlog {
     pub(super) fn note_stale(&mut self) -> bool {
         self.stale += 1;
         self.stale > 64 && self.stale > self.len / 2
-    }
-
-    /// Notes that a call was taken out that is done.
-    pub(super) fn forget_stale(&mut self) {
-        self.stale -= 1;
     }
 
     /// Takes out all calls that are not to stay, of which none but those that are done.
@@ -184,9 +197,6 @@ impl Backlog {
         } else {
             self.passed = 0;
         }
-        if priority != 0 && self.rank(priority).len == 0 {
-            self.ranked.remove(&Reverse(priority));
-        }
     }
 }
 
@@ -206,15 +216,12 @@ impl Rank {
 
     #[cold]
     fn add_lane(&mut self, id: CallId, submitter: Submitter) {
-        if self.lanes.len() >= KEPT_LANES {
-            let mut index = 0;
-            let turn = self.turn;
-            self.lanes.retain(|lane| {
-                let stays = !lane.calls.is_empty();
-                self.turn -= usize::from(!stays && index < turn);
-                index += 1;
-                stays
-            });
+        let idle = |lane: &Lane| lane.calls.is_empty();
+        if self.lanes.len() >= KEPT_LANES
+            && let Some(at) = self.lanes.iter().position(idle)
+        {
+            self.lanes.remove(at);
+            self.turn -= usize::from(at < self.turn);
         }
         self.lanes.push(Lane {
             submitter,
@@ -247,8 +254,14 @@ impl Rank {
             return;
         }
         self.len -= 1;
-        if self.returned.pop_front().is_none() {
-            self.lanes[self.turn].calls.pop_front();
+        if self.returned.pop_front().is_some() {
+            return;
+        }
+        let lane = &mut self.lanes[self.turn].calls;
+        lane.pop_front();
+        if lane.is_empty() && self.lanes.len() > KEPT_LANES {
+            self.lanes.remove(self.turn);
+        } else {
             self.turn += 1;
         }
     }

@@ -49,11 +49,12 @@ impl Bound {
         self.len -= usize::from(self.queue(slot).pop_front().is_some());
     }
 
-    pub(super) fn remove(&mut self, id: CallId) {
-        for queue in &mut self.queues {
-            queue.retain(|&other| other != id);
+    pub(super) fn remove(&mut self, slot: usize, id: CallId) {
+        let queue = self.queue(slot);
+        if let Some(at) = queue.iter().position(|&other| other == id) {
+            queue.remove(at);
+            self.len -= 1;
         }
-        self.len = self.queues.iter().map(VecDeque::len).sum();
     }
 
     /// The slots for whose workers any wait.
@@ -86,8 +87,13 @@ impl Scheduler {
         terms: &Terms,
     ) -> CallId {
         let id = self.calls.insert(task, arguments, 2);
-        self.calls.get_mut(id).binding = Binding::Slot;
-        self.calls.set_terms(id, terms);
+        self.calls.get_mut(id).binding = Binding::to_slot(slot);
+        // None of the others is for this worker alone.
+        let terms = Terms {
+            priority: 0,
+            ..*terms
+        };
+        self.calls.set_terms(id, &terms);
         self.outstanding += 1;
         self.bound.push(slot, id);
         id
@@ -127,13 +133,22 @@ impl Scheduler {
         }
     }
 
-    /// Deals calls to the workers that they are for.
+    /// Whether the worker in `slot` takes calls that are for any: not while one waits that is for it
+    /// alone.
+    #[inline]
+    pub(super) fn takes_any(&self, slot: usize, member: &Member) -> bool {
+        member.takes_calls() && !self.bound.any(slot)
+    }
+
+    /// Deals calls to the workers that they are for, once these have nothing else to do: so what waits
+    /// behind another call can always be moved.
     pub(super) fn deal_bound(&mut self) {
         self.unbind_hopeless();
         for slot in 0..self.members.len() {
             while let Some(&id) = self.bound.queue(slot).front()
                 && let Some(member) = self.members[slot].as_mut()
                 && member.takes_bound_calls()
+                && member.is_idle()
                 && deal::offer(&mut self.calls, member, slot, id)
             {
                 self.bound.pop(slot);

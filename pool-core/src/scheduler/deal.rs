@@ -62,8 +62,7 @@ impl Scheduler {
         while let Some(id) = self.backlog.front()
             && self.calls.get(id).is_done()
         {
-            self.backlog.forget_stale();
-            self.backlog.pop_front();
+            self.backlog.drop_front();
             self.calls.release(id);
         }
     }
@@ -75,7 +74,9 @@ impl Scheduler {
             .enumerate()
             .filter_map(|(slot, member)| Some((slot, member.as_ref()?)))
             .filter(|(slot, member)| {
-                member.takes_calls() && member.live() < self.depth(member) && !full.contains(slot)
+                self.takes_any(*slot, member)
+                    && member.live() < self.depth(member)
+                    && !full.contains(slot)
             })
             .min_by_key(|(_, member)| (delay(member), member.live()))
             .map(|(slot, _)| slot)
@@ -94,11 +95,14 @@ impl Scheduler {
         let share = fair.min(calls_in(DEAL_TIME, member));
         for _ in 0..share.clamp(1, room.max(1)) {
             let Some(id) = self.backlog.front() else {
-                break;
+                return false;
             };
             if self.calls.get(id).is_done() {
-                self.backlog.forget_stale();
-            } else if !offer(&mut self.calls, member, slot, id) {
+                self.backlog.drop_front();
+                self.calls.release(id);
+                continue;
+            }
+            if !offer(&mut self.calls, member, slot, id) {
                 return false;
             }
             self.backlog.pop_front();
@@ -112,10 +116,7 @@ impl Scheduler {
 
     /// Takes calls that have not begun back from a busy worker if another one is idle.
     fn rebalance(&mut self) -> bool {
-        if !self
-            .members()
-            .any(|member| member.takes_calls() && member.live() == 0)
-        {
+        if !self.has_idle() {
             return false;
         }
         let loaded = (0..self.members.len()).filter(|&slot| self.load(slot) > 1);
@@ -143,6 +144,15 @@ impl Scheduler {
         }
     }
 
+    /// Whether a worker has nothing to do, and takes calls.
+    fn has_idle(&self) -> bool {
+        let is_idle = |(slot, member): (usize, &Option<Member>)| {
+            let idle = member.as_ref().filter(|member| member.is_idle());
+            idle.is_some_and(|member| self.takes_any(slot, member))
+        };
+        self.members.iter().enumerate().any(is_idle)
+    }
+
     fn depth(&self, member: &Member) -> usize {
         depth(member, self.calls.are_ranked())
     }
@@ -154,10 +164,9 @@ impl Scheduler {
     /// Whether a worker has calls that another one could run which is idle, or may come to be so
     /// without a word.
     pub(crate) fn is_unbalanced(&self) -> bool {
-        let idle = |member: &Member| member.takes_calls() && member.live() == 0;
         let loaded = || self.members().any(|member| member.live() > 1);
         let may_move = self.may_grow() && self.to_watch
-            || self.members.len() > 1 && (self.to_watch || self.members().any(idle));
+            || self.members.len() > 1 && (self.to_watch || self.has_idle());
         (may_move || self.calls.are_ranked()) && loaded()
     }
 }

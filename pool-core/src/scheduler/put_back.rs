@@ -1,11 +1,11 @@
 //! Calls that leave a worker which has not begun them.
 
 use super::Scheduler;
-use crate::calls::{Binding, CallId};
+use crate::calls::CallId;
 use crate::member::Unbegun;
 
 impl Scheduler {
-    /// Whoever sleeps on this worker has to look again: a call of its window went elsewhere.
+    /// Whoever sleeps on this worker has to look again: a call of its window went elsewhere, or is done.
     pub(super) fn moved(&mut self, slot: usize) {
         if let Some(member) = self.member(slot) {
             member.ring_attendant();
@@ -17,7 +17,9 @@ impl Scheduler {
         let taken = self
             .member(slot)
             .map_or_else(Vec::new, |member| member.take_back(which));
-        self.moved(slot);
+        if !taken.is_empty() {
+            self.moved(slot);
+        }
         self.requeue(taken)
     }
 
@@ -26,7 +28,7 @@ impl Scheduler {
         let any = !calls.is_empty();
         for id in calls.into_iter().rev() {
             let call = self.calls.get_mut(id);
-            let bound = (call.binding == Binding::Slot).then_some(call.place);
+            let bound = call.binding.slot();
             call.place = None;
             self.calls.retain(id);
             let mut priority = 0;
@@ -35,8 +37,8 @@ impl Scheduler {
                 // Nobody has looked at it while it was with nobody.
                 alarms.add_deadline(course.deadline());
             }
-            match bound.flatten() {
-                Some(place) => self.bound.put_back(place.slot(), id),
+            match bound {
+                Some(slot) => self.bound.put_back(slot, id),
                 None => self.backlog.put_back(id, priority),
             }
         }

@@ -33,30 +33,38 @@ impl Scheduler {
         self
     }
 
-    /// Why no call of `task` may wait now beside those that do, if none may.
+    /// Whether no call may wait now beside those that do, as far as is known.
     #[inline]
-    pub(crate) fn overflow(&mut self, task: &'static str) -> Option<TaskError> {
-        if self.queue_limit == QueueLimit::NONE || !self.is_full() {
-            return None;
-        }
-        // Some may be done of which nobody took note yet.
-        let _ = self.turn();
-        self.is_full().then(|| self.queue_full(task))
+    pub(crate) fn is_full(&self) -> bool {
+        self.queue_limit != QueueLimit::NONE && (self.has_all_calls() || self.has_all_bytes())
     }
 
-    fn is_full(&self) -> bool {
-        let QueueLimit { calls, bytes } = self.queue_limit;
-        let load = self.calls.load;
-        load.calls >= calls.saturating_add(self.size()) || load.bytes >= bytes
+    fn has_all_calls(&self) -> bool {
+        self.calls.load.calls >= self.queue_limit.calls.saturating_add(self.size())
     }
 
+    fn has_all_bytes(&self) -> bool {
+        self.calls.load.bytes >= self.queue_limit.bytes
+    }
+
+    /// Why a call of `task` is not taken while the queue is full.
     #[cold]
-    fn queue_full(&self, task: &'static str) -> TaskError {
-        let load = self.calls.load;
-        TaskError::new(TaskErrorKind::QueueFull, task).detail(format!(
-            "{} calls with {} bytes of arguments are pending",
-            load.calls, load.bytes
-        ))
+    pub(crate) fn queue_full(&self, task: &'static str) -> TaskError {
+        let (load, limit) = (self.calls.load, self.queue_limit);
+        let detail = if self.has_all_calls() {
+            format!(
+                "{} calls are pending, and queue_limit allows {} beyond one for each of {} workers",
+                load.calls,
+                limit.calls,
+                self.size()
+            )
+        } else {
+            format!(
+                "the arguments of {} pending calls have {} bytes, and queue_bytes allows {}",
+                load.calls, load.bytes, limit.bytes
+            )
+        };
+        TaskError::new(TaskErrorKind::QueueFull, task).detail(detail)
     }
 
     /// Has a call that is not done count among those that wait.

@@ -36,8 +36,7 @@ impl Scheduler {
         if call.is_done() {
             return Cancelled::Done;
         }
-        let is_bound = call.binding == Binding::Slot;
-        let place = call.place;
+        let (place, bound) = (call.place, call.binding.slot());
         if let Some(place) = place {
             let Some(member) = self.member(place.slot()) else {
                 return Cancelled::Running;
@@ -50,7 +49,7 @@ impl Scheduler {
         }
         self.fail(id, error);
         if place.is_none() {
-            self.forget_waiting(id, is_bound);
+            self.forget_waiting(id, bound);
         }
         Cancelled::Yes
     }
@@ -86,9 +85,9 @@ impl Scheduler {
 
     /// A call that waits nowhere but in a queue is done: gives its memory back, for those of the
     /// backlog once they are the greater part of it.
-    fn forget_waiting(&mut self, id: CallId, is_bound: bool) {
-        if is_bound {
-            self.bound.remove(id);
+    fn forget_waiting(&mut self, id: CallId, bound: Option<usize>) {
+        if let Some(slot) = bound {
+            self.bound.remove(slot, id);
             self.calls.release(id);
         } else if self.backlog.note_stale() {
             let calls = &mut self.calls;
@@ -142,6 +141,7 @@ impl Scheduler {
     /// Fails every call that lies in the ring of a worker, of which the process is told.
     fn fail_placed(&mut self, error: impl Fn(&'static str, Option<u32>) -> TaskError) {
         for slot in 0..self.members.len() {
+            self.moved(slot);
             let Some(member) = self.member(slot) else {
                 continue;
             };

@@ -23,6 +23,7 @@ pub(super) struct Farewell {
 
 /// Hands the last calls over that there is room for, by the numbers of their workers.
 pub(super) fn say(unsaid: &mut Vec<(u64, CallId)>, locked: &mut Locked<'_>) {
+    let before = unsaid.len();
     unsaid.retain(|&(number, call)| match locked.find(number) {
         Some((slot, member)) if is_well(member) => !locked.place_own(slot, call),
         _ => {
@@ -30,7 +31,10 @@ pub(super) fn say(unsaid: &mut Vec<(u64, CallId)>, locked: &mut Locked<'_>) {
             false
         }
     });
-    locked.turn();
+    // A turn of an executor that is over wakes this thread again, so it has to have a reason.
+    if unsaid.len() < before {
+        locked.turn();
+    }
 }
 
 impl Supervisor {

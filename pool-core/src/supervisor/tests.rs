@@ -79,11 +79,12 @@ fn a_preload_is_answered_once() {
     let mut hostile = WorkerEnd::new(theirs, bells);
     supervisor.preloading.as_mut().unwrap().link = ApplicationEnd::new(segment);
     let nothing = rmp_serde::to_vec(&()).unwrap();
-    for is_broken in [false, true] {
+    // The honest answer may have come first.
+    for _ in 0..2 {
         hostile.answer(0, Status::Returned, &nothing);
         supervisor.preload_rang();
-        assert_eq!(matches!(pool.lock().gate(), Gate::Broken(_)), is_broken);
     }
+    assert!(matches!(pool.lock().gate(), Gate::Broken(_)));
     let locked = pool.lock();
     let text = locked.refusal("task").unwrap();
     let reason = std::error::Error::source(&text).unwrap().to_string();

@@ -101,11 +101,28 @@ fn a_bound_call_goes_to_the_successor_of_its_worker() {
 }
 
 #[test]
+fn what_waits_behind_a_bound_call_can_be_moved() {
+    let mut world = World::new(2, 1);
+    for number in 0..3 {
+        bound(&mut world, number, 0);
+    }
+    for number in 100..110 {
+        submit(&mut world, number, 8);
+    }
+    let _ = world.scheduler.turn();
+    assert_eq!(world.workers[0].as_mut().unwrap().claim(), Some(0));
+    assert_eq!(world.scheduler.bound.len(), 2, "they wait outside");
+    for number in 100..110 {
+        assert_eq!(work(&mut world, 1, 1), [number]);
+    }
+    assert!(!world.scheduler.is_unbalanced(), "there is nothing to move");
+    world.workers[0].as_mut().unwrap().answer();
+    assert_eq!(work(&mut world, 0, 2), [1, 2]);
+}
+
+#[test]
 fn a_bound_call_can_be_cancelled_wherever_it_is() {
     let mut world = World::new(1, 1);
-    submit(&mut world, 1, 8);
-    let _ = world.scheduler.turn();
-    world.workers[0].as_mut().unwrap().claim();
     let placed = bound(&mut world, 2, 0);
     let _ = world.scheduler.turn();
     assert!(world.scheduler.call(placed).place.is_some());
@@ -128,7 +145,7 @@ fn nothing_waits_beyond_the_limit() {
     };
     let mut scheduler = Scheduler::new(Size::fixed(1), 0).with_queue_limit(limit);
     let mut taken = Vec::new();
-    while scheduler.overflow("task").is_none() {
+    while !scheduler.is_full() {
         let id = scheduler.submit(fixture::task(), fixture::arguments(1), &Terms::default());
         scheduler.count(id);
         taken.push(id);
@@ -136,17 +153,20 @@ fn nothing_waits_beyond_the_limit() {
     assert_eq!(taken.len(), 3);
     assert_eq!(scheduler.cancel(taken[1]), Cancelled::Yes);
     scheduler.reserve();
-    assert!(scheduler.overflow("task").is_some(), "its room is kept");
+    assert!(scheduler.is_full(), "its room is kept");
     scheduler.unreserve();
     let large = fixture::sized_arguments(1, 1500);
     let id = scheduler.submit(fixture::task(), large, &Terms::default());
     scheduler.count(id);
     assert_eq!(scheduler.cancel(taken[0]), Cancelled::Yes);
-    let error = scheduler.overflow("task").expect("it is too heavy");
+    assert!(scheduler.is_full(), "it is too heavy");
+    let error = scheduler.queue_full("task");
     assert!(
-        error.to_string().contains("2 calls with 1508 bytes"),
+        error
+            .to_string()
+            .contains("2 pending calls have 1508 bytes, and queue_bytes allows 1000"),
         "{error}"
     );
     assert_eq!(scheduler.cancel(id), Cancelled::Yes);
-    assert!(scheduler.overflow("task").is_none());
+    assert!(!scheduler.is_full());
 }
