@@ -211,6 +211,27 @@ fn a_long_map_of_leaks_goes_on_and_ends() {
 }
 
 #[test]
+fn a_long_call_is_not_stopped_for_what_a_short_one_left() {
+    isolated(|| {
+        let executor = limited(1, 4 * MIB).build().unwrap();
+        // None of them waits for this thread.
+        let pair = |_| {
+            let short = executor.submit(leak, 96 << 10);
+            (short, executor.submit(work, 40))
+        };
+        let pairs: Vec<_> = (0..80).map(pair).collect();
+        let (mut workers, mut stopped) = (BTreeSet::new(), 0);
+        for (short, long) in pairs {
+            // One that is interrupted for long right after it has leaked may be stopped.
+            stopped += u32::from(short.result().is_err());
+            workers.insert(long.result().unwrap());
+        }
+        assert!(workers.len() >= 2, "{workers:?}");
+        assert!(stopped < 5, "{stopped} were stopped");
+    });
+}
+
+#[test]
 fn what_grows_between_calls_recycles_the_worker() {
     isolated(|| {
         let scratch = Scratch::new();

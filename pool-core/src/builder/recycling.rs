@@ -82,8 +82,9 @@ impl ExecutorBuilder {
     /// 4 GiB per second may be over its limit. A call is stopped at the second look that finds too much,
     /// so one that runs for less than 10 ms after that ends undisturbed, and one that goes on may have
     /// filled some 80 MiB more by then; several threads, or memory that comes as huge pages, may fill
-    /// more. A look takes some 5 us for each worker. Workers look at themselves after calls, at most
-    /// every 250 us, for as long. Nobody looks at idle ones.
+    /// more. A look takes some 5 us for each worker. Workers look at themselves after calls, for
+    /// as long: at most every 250 us, but after every call that less than 2 MiB are left to. Nobody
+    /// looks at idle ones.
     ///
     /// ```
     /// use pool_core::{Executor, TaskErrorKind, task};
