@@ -267,6 +267,33 @@ fn sign_off(log: Log) {
 }
 
 #[test]
+fn a_full_worker_may_take_its_time_to_sign_off() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let ended = scratch.log("ended");
+        let executor = limited(1, 16 * MIB)
+            .on_worker_exit(sign_off_slowly, ended.clone())
+            .build()
+            .unwrap();
+        until("some have signed off", || {
+            let _ = executor.submit(leak, MIB).result();
+            ended.numbers().len() >= 3
+        });
+        let stats = executor.stats();
+        assert!(stats.workers_recycled >= 2, "{stats:?}");
+        // One that is interrupted for long right after it has leaked may be stopped.
+        let stopped = stats.failed_with(TaskErrorKind::MemoryLimit);
+        assert_eq!(stats.workers_died, stopped, "{stats:?}");
+    });
+}
+
+#[task]
+fn sign_off_slowly(log: Log) {
+    thread::sleep(Duration::from_millis(100));
+    log.add(process::id());
+}
+
+#[test]
 fn what_is_left_behind_with_nothing_more_to_do_recycles_the_worker() {
     isolated(|| {
         let executor = limited(1, 16 * MIB).build().unwrap();

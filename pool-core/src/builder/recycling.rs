@@ -66,7 +66,8 @@ impl ExecutorBuilder {
     /// not tried again, as it would fare no better. What was queued behind it is unharmed. A worker
     /// that has more *after* a call, as tasks leave memory behind, begins no other: it ends in good
     /// order, as one does that has run [`max_tasks_per_worker`](Self::max_tasks_per_worker), and
-    /// another takes its place. If a worker has more before its first call, in or after its
+    /// another takes its place; what its [`on_worker_exit`](Self::on_worker_exit) takes then has no limit
+    /// but that to its time. If a worker has more before its first call, in or after its
     /// [`initializer`](Self::initializer), the executor is broken, as the next one would not have less.
     ///
     /// What counts is resident anonymous memory, heap and stacks above all, beyond what the process had

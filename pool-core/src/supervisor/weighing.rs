@@ -4,7 +4,7 @@
 //! workers have calls. It is stopped if the next look finds the same: a short call that leaves memory
 //! behind should end, and its worker after it. One that has it after a call finds out itself, says so,
 //! and begins no other before its calls were given to others: so no call is stopped for what another
-//! left behind. What threads fill that a task has left running is found after all calls are done, too,
+//! left behind, nor is the last call of a worker that ends for its memory. What threads fill that a task has left running is found after all calls are done, too,
 //! by one last look.
 
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl Supervisor {
             let Some(memory) = locked.member(slot).and_then(|member| member.excess()) else {
                 continue;
             };
-            locked.retire(slot);
+            locked.retire_full(slot);
             let Some(member) = locked.member(slot) else {
                 continue;
             };
