@@ -31,10 +31,28 @@ const FILLED_PER_MILLISECOND: u64 = 4 << 20;
 pub(super) struct Weighing {
     /// When to look again, while workers have calls.
     next: Option<Instant>,
-    /// How much a worker has from its birth on, as it shares that with the fork server.
-    inherited: u64,
+    inherited: Inherited,
     /// The workers that had too much at the last look, by their numbers, and in which call.
     suspects: Vec<(u64, Option<Begun>)>,
+}
+
+/// How much a worker has from its birth on, as it shares that with the fork server.
+#[derive(Clone, Copy, Default)]
+struct Inherited {
+    /// The process of the fork server.
+    server: u32,
+    /// The most that it was seen with: it seems to have less while some is swapped out, and those of
+    /// its workers that have read it do not.
+    bytes: u64,
+}
+
+impl Inherited {
+    /// The fork server was seen with so much.
+    fn note(&mut self, server: u32, bytes: u64) {
+        let before = if server == self.server { self.bytes } else { 0 };
+        let bytes = bytes.max(before);
+        *self = Self { server, bytes };
+    }
 }
 
 impl Supervisor {
@@ -46,9 +64,9 @@ impl Supervisor {
         if self.setup.start_method != StartMethod::Spawn
             && let Ok(memory) = sys::anonymous_memory(self.server.pid())
         {
-            self.weighing.inherited = memory;
+            self.weighing.inherited.note(self.server.pid(), memory);
         }
-        segment.allow_memory(self.weighing.inherited.saturating_add(limit));
+        segment.allow_memory(self.weighing.inherited.bytes.saturating_add(limit));
     }
 
     /// Sees to workers with too much memory, if that has a limit: to those that say so, and, while any
@@ -116,7 +134,7 @@ impl Supervisor {
     }
 
     fn excess(&self, memory: u64, limit: u64) -> Excess {
-        let seen = memory.saturating_sub(self.weighing.inherited);
+        let seen = memory.saturating_sub(self.weighing.inherited.bytes);
         Excess { seen, limit }
     }
 
@@ -124,5 +142,19 @@ impl Supervisor {
     pub(super) fn weighing_time_left(&self, now: Instant) -> Option<Duration> {
         let next = self.weighing.next?;
         Some(next.saturating_duration_since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_fork_server_had_counts_until_there_is_another_one() {
+        let mut inherited = Inherited::default();
+        for (server, seen, counts) in [(7, 50, 50), (7, 20, 50), (7, 60, 60), (8, 30, 30)] {
+            inherited.note(server, seen);
+            assert_eq!(inherited.bytes, counts, "{seen} in {server}");
+        }
     }
 }
