@@ -402,6 +402,45 @@ fn an_initializer_that_leaves_too_much_breaks_the_executor() {
     });
 }
 
+/// Leaves too much in some of the new workers, by the order of their births.
+#[task]
+fn prepare_badly(born: Log, first: usize, last: usize) {
+    born.add(process::id());
+    if (first..=last).contains(&born.numbers().len()) {
+        LEFT.lock().unwrap().push(fill(17 * MIB));
+    }
+}
+
+#[test]
+fn replacements_that_have_too_much_count_as_deaths() {
+    isolated(|| {
+        // One that is interrupted for long is stopped in its initializer, which breaks the executor.
+        until("none of a few is interrupted", || {
+            let scratch = Scratch::new();
+            let executor = badly_replaced(&scratch, 4);
+            executor.submit(cube, 3).result().is_ok()
+        });
+        until("none of all is interrupted", || {
+            let scratch = Scratch::new();
+            let text = why_broken(&badly_replaced(&scratch, usize::MAX));
+            text.contains("more than 4 times") && text.contains("before its first call")
+        });
+    });
+}
+
+/// An executor whose first worker has served and is gone, and that bears four deaths.
+fn badly_replaced(scratch: &Scratch, last: usize) -> Executor {
+    let executor = limited(1, 16 * MIB)
+        .initializer(prepare_badly, (scratch.log("born"), 2, last))
+        .restart_limit(4, Duration::from_hours(1))
+        .build()
+        .unwrap();
+    assert_eq!(executor.submit(cube, 3).result().unwrap(), 27);
+    let stopped = executor.submit(fill_and_hang, 40 * MIB).result();
+    fails_with(stopped, TaskErrorKind::MemoryLimit);
+    executor
+}
+
 #[test]
 fn an_initializer_that_takes_too_much_breaks_the_executor() {
     isolated(|| {

@@ -68,7 +68,8 @@ impl ExecutorBuilder {
     /// order, as one does that has run [`max_tasks_per_worker`](Self::max_tasks_per_worker), and
     /// another takes its place; what its [`on_worker_exit`](Self::on_worker_exit) takes then has no limit
     /// but that to its time. If a worker has more before its first call, in or after its
-    /// [`initializer`](Self::initializer), the executor is broken, as the next one would not have less.
+    /// [`initializer`](Self::initializer), the executor is broken, as the next one would not have less; once any call has returned, that
+    /// counts towards the [`restart_limit`](Self::restart_limit) instead.
     ///
     /// What counts is resident anonymous memory, heap and stacks above all, beyond what the process had
     /// that it was forked from; with [`StartMethod::Spawn`](crate::StartMethod::Spawn), all of it. So

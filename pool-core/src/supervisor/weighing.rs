@@ -14,8 +14,6 @@ use pool_worker::channel::Segment;
 use pool_worker::protocol::StartMethod;
 
 use super::Supervisor;
-use crate::driver::Locked;
-use crate::gate::Breakdown;
 use crate::member::Begun;
 use crate::memory::Excess;
 use crate::sys;
@@ -75,12 +73,12 @@ impl Supervisor {
         let Some(limit) = self.recycling.memory else {
             return;
         };
-        let mut locked = self.pool.lock();
-        self.retire_full(&mut locked, limit);
+        self.retire_full(limit);
         let is_early = |next: Instant| Instant::now() < next;
         if self.weighing.next.is_some_and(is_early) {
             return;
         }
+        let mut locked = self.pool.lock();
         let is_busy = locked.begin_weighing();
         let workers = locked.workers_begun();
         drop(locked);
@@ -89,7 +87,10 @@ impl Supervisor {
     }
 
     /// Has workers replaced that begin no call as they have too much memory.
-    fn retire_full(&self, locked: &mut Locked<'_>, limit: u64) {
+    fn retire_full(&mut self, limit: u64) {
+        let pool = Arc::clone(&self.pool);
+        let mut locked = pool.lock();
+        let mut newborn = Vec::new();
         for slot in 0..locked.slots() {
             let Some(memory) = locked.member(slot).and_then(|member| member.excess()) else {
                 continue;
@@ -98,17 +99,29 @@ impl Supervisor {
             let Some(member) = locked.member(slot) else {
                 continue;
             };
-            let is_new = !member.has_served() && !member.is_seen_off();
-            if is_new && self.farewell.is_none() {
-                // Another one would fare no better.
-                let excess = self.excess(memory, limit);
-                let reason = format!(
-                    "a worker has too much memory before its first call: {excess}; set a higher one, \
-                     or have initializer and constructors take less"
-                );
-                return locked.break_down(Arc::new(Breakdown(reason)));
+            if !member.has_served() && !member.is_seen_off() {
+                newborn.push(memory);
             }
             member.relieve();
+        }
+        if newborn.is_empty() || self.farewell.is_some() {
+            return;
+        }
+        let is_proven = locked.stats().completed > 0;
+        drop(locked);
+        for memory in newborn {
+            let excess = self.excess(memory, limit);
+            let reason = format!(
+                "a worker has too much memory before its first call: {excess}; set a higher one, or \
+                 have initializer and constructors take less"
+            );
+            if is_proven {
+                // The next one may fare better; and a task may have forged that it never began.
+                self.count_restart(&reason);
+            } else {
+                // An initializer may take so long that deaths would never be too many.
+                self.break_down(reason);
+            }
         }
     }
 
