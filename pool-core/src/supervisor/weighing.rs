@@ -14,6 +14,7 @@ use pool_worker::channel::Segment;
 use pool_worker::protocol::StartMethod;
 
 use super::Supervisor;
+use crate::driver::Locked;
 use crate::member::Begun;
 use crate::memory::Excess;
 use crate::sys;
@@ -152,7 +153,11 @@ impl Supervisor {
     }
 
     /// How long until workers are to be looked at.
-    pub(super) fn weighing_time_left(&self, now: Instant) -> Option<Duration> {
+    pub(super) fn weighing_time_left(&self, locked: &Locked<'_>, now: Instant) -> Option<Duration> {
+        if locked.is_to_be_weighed() {
+            // This very thread has dealt a call since the last look.
+            return Some(Duration::ZERO);
+        }
         let next = self.weighing.next?;
         Some(next.saturating_duration_since(now))
     }
