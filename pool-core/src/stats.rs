@@ -33,7 +33,8 @@ pub struct Stats {
     pub retried: u64,
     /// Worker processes that were started.
     pub workers_started: u64,
-    /// Worker processes that died, or were killed for the call that they ran.
+    /// Worker processes that died, or were killed for the call that they ran. Those that were there at
+    /// the end of the executor and ended with it are neither here nor in `workers_recycled`.
     pub workers_died: u64,
     /// Worker processes that ended in good order: after so many calls, at such an age, with so much
     /// memory, after so long without a call, or as fewer were wanted.

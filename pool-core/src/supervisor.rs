@@ -253,7 +253,7 @@ impl Supervisor {
         let idle = locked
             .idle_alarm()
             .map(|alarm| alarm.saturating_duration_since(now));
-        let weighing = self.weighing_time_left(now);
+        let weighing = self.weighing_time_left(locked, now);
         let alarm = locked
             .alarm()
             .map(|alarm| alarm.saturating_sub(sys::monotonic()));

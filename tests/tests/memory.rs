@@ -211,6 +211,27 @@ fn a_long_map_of_leaks_goes_on_and_ends() {
 }
 
 #[test]
+fn a_long_call_is_not_stopped_for_what_a_short_one_left() {
+    isolated(|| {
+        let executor = limited(1, 4 * MIB).build().unwrap();
+        // None of them waits for this thread.
+        let pair = |_| {
+            let short = executor.submit(leak, 96 << 10);
+            (short, executor.submit(work, 40))
+        };
+        let pairs: Vec<_> = (0..80).map(pair).collect();
+        let (mut workers, mut stopped) = (BTreeSet::new(), 0);
+        for (short, long) in pairs {
+            // One that is interrupted for long right after it has leaked may be stopped.
+            stopped += u32::from(short.result().is_err());
+            workers.insert(long.result().unwrap());
+        }
+        assert!(workers.len() >= 2, "{workers:?}");
+        assert!(stopped < 5, "{stopped} were stopped");
+    });
+}
+
+#[test]
 fn what_grows_between_calls_recycles_the_worker() {
     isolated(|| {
         let scratch = Scratch::new();
@@ -242,6 +263,33 @@ fn what_grows_between_calls_recycles_the_worker() {
 
 #[task]
 fn sign_off(log: Log) {
+    log.add(process::id());
+}
+
+#[test]
+fn a_full_worker_may_take_its_time_to_sign_off() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let ended = scratch.log("ended");
+        let executor = limited(1, 16 * MIB)
+            .on_worker_exit(sign_off_slowly, ended.clone())
+            .build()
+            .unwrap();
+        until("some have signed off", || {
+            let _ = executor.submit(leak, MIB).result();
+            ended.numbers().len() >= 3
+        });
+        let stats = executor.stats();
+        assert!(stats.workers_recycled >= 2, "{stats:?}");
+        // One that is interrupted for long right after it has leaked may be stopped.
+        let stopped = stats.failed_with(TaskErrorKind::MemoryLimit);
+        assert_eq!(stats.workers_died, stopped, "{stats:?}");
+    });
+}
+
+#[task]
+fn sign_off_slowly(log: Log) {
+    thread::sleep(Duration::from_millis(100));
     log.add(process::id());
 }
 
@@ -352,6 +400,45 @@ fn an_initializer_that_leaves_too_much_breaks_the_executor() {
         let enough = limited(2, 16 * MIB).initializer(prepare, 8 * MIB).build();
         assert_eq!(enough.unwrap().submit(cube, 3).result().unwrap(), 27);
     });
+}
+
+/// Leaves too much in some of the new workers, by the order of their births.
+#[task]
+fn prepare_badly(born: Log, first: usize, last: usize) {
+    born.add(process::id());
+    if (first..=last).contains(&born.numbers().len()) {
+        LEFT.lock().unwrap().push(fill(17 * MIB));
+    }
+}
+
+#[test]
+fn replacements_that_have_too_much_count_as_deaths() {
+    isolated(|| {
+        // One that is interrupted for long is stopped in its initializer, which breaks the executor.
+        until("none of a few is interrupted", || {
+            let scratch = Scratch::new();
+            let executor = badly_replaced(&scratch, 4);
+            executor.submit(cube, 3).result().is_ok()
+        });
+        until("none of all is interrupted", || {
+            let scratch = Scratch::new();
+            let text = why_broken(&badly_replaced(&scratch, usize::MAX));
+            text.contains("more than 4 times") && text.contains("before its first call")
+        });
+    });
+}
+
+/// An executor whose first worker has served and is gone, and that bears four deaths.
+fn badly_replaced(scratch: &Scratch, last: usize) -> Executor {
+    let executor = limited(1, 16 * MIB)
+        .initializer(prepare_badly, (scratch.log("born"), 2, last))
+        .restart_limit(4, Duration::from_hours(1))
+        .build()
+        .unwrap();
+    assert_eq!(executor.submit(cube, 3).result().unwrap(), 27);
+    let stopped = executor.submit(fill_and_hang, 40 * MIB).result();
+    fails_with(stopped, TaskErrorKind::MemoryLimit);
+    executor
 }
 
 #[test]

@@ -66,8 +66,10 @@ impl ExecutorBuilder {
     /// not tried again, as it would fare no better. What was queued behind it is unharmed. A worker
     /// that has more *after* a call, as tasks leave memory behind, begins no other: it ends in good
     /// order, as one does that has run [`max_tasks_per_worker`](Self::max_tasks_per_worker), and
-    /// another takes its place. If a worker has more before its first call, in or after its
-    /// [`initializer`](Self::initializer), the executor is broken, as the next one would not have less.
+    /// another takes its place; what its [`on_worker_exit`](Self::on_worker_exit) takes then has no limit
+    /// but that to its time. If a worker has more before its first call, in or after its
+    /// [`initializer`](Self::initializer), the executor is broken, as the next one would not have less; once any call has returned, that
+    /// counts towards the [`restart_limit`](Self::restart_limit) instead.
     ///
     /// What counts is resident anonymous memory, heap and stacks above all, beyond what the process had
     /// that it was forked from; with [`StartMethod::Spawn`](crate::StartMethod::Spawn), all of it. So
@@ -82,8 +84,9 @@ impl ExecutorBuilder {
     /// 4 GiB per second may be over its limit. A call is stopped at the second look that finds too much,
     /// so one that runs for less than 10 ms after that ends undisturbed, and one that goes on may have
     /// filled some 80 MiB more by then; several threads, or memory that comes as huge pages, may fill
-    /// more. A look takes some 5 us for each worker. Workers look at themselves after calls, at most
-    /// every 250 us, for as long. Nobody looks at idle ones.
+    /// more. A look takes some 5 us for each worker. Workers look at themselves after calls, for
+    /// as long: at most every 250 us, but after every call that less than 2 MiB are left to. Nobody
+    /// looks at idle ones.
     ///
     /// ```
     /// use pool_core::{Executor, TaskErrorKind, task};

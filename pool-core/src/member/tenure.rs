@@ -13,6 +13,8 @@ pub(crate) struct Tenure {
     /// How many more calls it may be given.
     calls: u64,
     stage: Stage,
+    /// Whether it ends for the memory that it has.
+    is_full: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,7 @@ impl Tenure {
             allowed: calls,
             calls,
             stage: Stage::Serving,
+            is_full: false,
         }
     }
 
@@ -81,6 +84,16 @@ impl Member {
         if matches!(self.tenure.stage, Stage::Serving | Stage::Surplus) {
             self.tenure.stage = Stage::Ending;
         }
+    }
+
+    /// Notes that it ends for the memory that it has.
+    pub(crate) fn be_full(&mut self) {
+        self.tenure.is_full = true;
+    }
+
+    /// Whether it ends for the memory that it has, and so is not to be stopped for it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.tenure.is_full
     }
 
     /// Whether it goes on to serve, unless it is one too many.

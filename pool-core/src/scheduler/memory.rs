@@ -16,12 +16,22 @@ impl Scheduler {
         }
         match begun {
             // A new one tells of itself.
-            None if member.has_served() => self.retire(slot),
+            None if member.has_served() => self.retire_full(slot),
             None => {}
+            // Its last call is not to blame for what others left.
+            Some(begun) if begun.is_own && member.is_full() => {}
             Some(Begun { id, .. }) => {
                 self.stop_running(id, |member| member.kill(Sentence::OverMemory(excess)));
             }
         }
+    }
+
+    /// Has a worker replaced for the memory that it has between calls.
+    pub(crate) fn retire_full(&mut self, slot: usize) {
+        if let Some(member) = self.member(slot) {
+            member.be_full();
+        }
+        self.retire(slot);
     }
 
     /// The numbers of all workers that exist, their processes, and what they have begun.

@@ -16,11 +16,17 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Counts a worker as started that leaves before the fork server has told of it.
+    pub(super) fn left(&mut self, member: &Member) {
+        self.started += u64::from(is_untold(member));
+    }
+
     /// Counts a worker that is gone, if it ever was there.
     pub(super) fn buried(&mut self, member: &Member) {
-        if member.pid.is_none() {
+        if member.told_pid().is_none() {
             return;
         }
+        self.left(member);
         if member.sentence == Sentence::Retired {
             self.recycled += 1;
         } else {
@@ -41,12 +47,11 @@ impl Scheduler {
         let mut started = self.tally.started;
         for member in self.members.iter_mut().flatten() {
             let begun = member.begun();
-            // A worker may be at a call before the fork server has told of it.
-            if member.pid.is_none() && begun.is_none() {
+            if member.told_pid().is_none() {
                 continue;
             }
             alive += 1;
-            started += u64::from(member.pid.is_none());
+            started += u64::from(is_untold(member));
             idle += usize::from(member.takes_calls() && member.is_idle());
             running += usize::from(begun.is_some_and(|begun| !begun.is_own));
         }
@@ -68,4 +73,9 @@ impl Scheduler {
             failures: tally.failures.clone(),
         }
     }
+}
+
+/// Whether a worker has come to be, as it says itself, and the fork server has not told of it.
+fn is_untold(member: &Member) -> bool {
+    member.pid.is_none() && member.told_pid().is_some()
 }

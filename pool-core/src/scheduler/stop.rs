@@ -16,7 +16,11 @@ impl Scheduler {
     /// Takes all workers out, for the end. What they are busy with is of no interest any more.
     pub(crate) fn dismiss(&mut self) -> Vec<Member> {
         self.fail_placed(killed);
-        self.vacate_all()
+        let members = self.vacate_all();
+        for member in &members {
+            self.tally.left(member);
+        }
+        members
     }
 
     /// Cancels a call that has not begun. The task of one that has can see that somebody tried to, and

@@ -6,9 +6,12 @@ use super::service::flush_stdout;
 use crate::channel::WorkerEnd;
 use crate::sys;
 
-/// How long after a look the next one comes at the earliest: a look takes some 3 us, and no call of
-/// this length can fill much.
+/// How long after a look that found ample room the next one comes at the earliest: a look takes some
+/// 3 us.
 const LOOKED_AT_MOST_EVERY: Duration = Duration::from_micros(250);
+/// How many bytes that takes: one thread can fill half of them in this time, at 4 GiB in a second. With
+/// less, a call could begin over the limit for what the one before it left.
+const AMPLE_ROOM: u64 = 2 << 20;
 
 /// Looks whether a worker has more memory than it may have.
 pub(super) struct Scales {
@@ -36,8 +39,10 @@ impl Scales {
         if now < *next {
             return;
         }
-        *next = now + LOOKED_AT_MOST_EVERY;
         let memory = sys::anonymous_memory("self").unwrap_or(0);
+        if allowed.saturating_sub(memory) >= AMPLE_ROOM {
+            *next = now + LOOKED_AT_MOST_EVERY;
+        }
         if memory > *allowed {
             end.await_relief(memory, flush_stdout);
             *scales = None;
