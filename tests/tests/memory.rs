@@ -573,3 +573,20 @@ fn an_executor_that_is_dropped_right_away() {
         }
     });
 }
+
+#[test]
+fn a_full_worker_signs_off_once_at_the_end() {
+    isolated(|| {
+        for _ in 0..10 {
+            let scratch = Scratch::new();
+            let ended = scratch.log("ended");
+            let executor = limited(1, 16 * MIB)
+                .on_worker_exit(sign_off, ended.clone())
+                .build()
+                .unwrap();
+            let _ = executor.submit(leak, 17 * MIB).result();
+            executor.shutdown();
+            assert!(ended.numbers().len() <= 1, "{:?}", ended.numbers());
+        }
+    });
+}

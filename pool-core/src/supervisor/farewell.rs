@@ -98,6 +98,8 @@ fn last_calls(hook: &Hook, pool: &Arc<Pool>, locked: &mut Locked<'_>) -> Vec<(u6
         if !is_well(member) || member.is_seen_off() {
             return None;
         }
+        // It may come to be too old or too full meanwhile: it makes no other last call for that.
+        member.see_off();
         let number = member.number;
         Some((number, last_call(hook, pool, locked, |_| {})?))
     };
