@@ -27,7 +27,6 @@ mod waiting;
 
 use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -73,8 +72,6 @@ pub(crate) struct Pool {
     owner: u32,
     /// How many threads may look for answers at a time, in this process.
     spinners: usize,
-    /// For how many microseconds one looks; halved when that was in vain.
-    spin: AtomicU32,
 }
 
 /// The scheduler, locked.
@@ -263,7 +260,6 @@ impl Pool {
             poke: Arc::new(sys::event()?),
             owner: sys::forks(),
             spinners,
-            spin: AtomicU32::new(waiting::MAX_SPIN),
         })
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{
-    ApplicationEnd, LastWords, Notice, Offer, Patience, Payload, Sent, Ticket, Violation,
+    ApplicationEnd, LastWords, Notice, Offer, Outlook, Patience, Payload, Sent, Ticket, Violation,
 };
 use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
@@ -68,6 +68,8 @@ pub(crate) struct Member {
     streamed: Option<Sent>,
     /// Whether its next piece is worth looking for.
     pub(crate) patience: Patience,
+    /// For how long to look for its answers.
+    pub(crate) outlook: Outlook,
     /// The worker's initializer, if there is one, has returned.
     pub(crate) ready: bool,
     attention: Attention,
@@ -133,6 +135,7 @@ impl Member {
             live: 0,
             streamed: None,
             patience: Patience::default(),
+            outlook: Outlook::default(),
             ready,
             attention: Attention::Nobodys,
             armed: UNKNOWN_BELL,

@@ -16,9 +16,6 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-/// The longest and the shortest time for which a thread looks for its answer before it sleeps.
-pub(super) const MAX_SPIN: u32 = 50;
-const MIN_SPIN: u32 = 1;
 /// How many times a thread looks between two looks at the clock.
 const LOOKS_PER_CLOCK: u32 = 32;
 /// For each so many calls that the worker has, a thread pauses once more between two looks...
@@ -51,9 +48,9 @@ impl Pool {
         haste: Haste,
         deadline: Option<Instant>,
     ) -> Option<Locked<'_>> {
-        let mut has_spun = false;
+        let mut has_looked = false;
+        let mut locked = self.lock();
         loop {
-            let mut locked = self.lock();
             if locked.call(id).is_done() {
                 return Some(locked);
             }
@@ -70,25 +67,33 @@ impl Pool {
                 }
                 // A worker that was woken a moment ago takes longer than looking is worth, and may even
                 // wait for this very core.
-                Some((_, member)) if !has_spun && !member.is_roused() => {
+                Some((slot, member)) if !has_looked && !member.is_roused() => {
                     let (doorbell, ahead) = (member.doorbell(), member.live());
+                    let limit = member.outlook.limit();
                     drop(locked);
-                    has_spun = !self.spin(&doorbell, ahead);
+                    let found = self.look(&doorbell, ahead, limit);
+                    locked = self.lock();
+                    if let Some(member) = locked.member(slot).filter(|_| found) {
+                        member.outlook.found();
+                    }
+                    has_looked = !found;
+                    continue;
                 }
                 Some(_) => {
-                    self.sleep_on_worker(locked, id, haste, deadline);
-                    has_spun = false;
+                    self.sleep_on_worker(locked, id, haste, deadline, has_looked);
+                    has_looked = false;
                 }
                 None => self.sleep_on_call(locked, id, deadline),
             }
+            locked = self.lock();
         }
     }
 
-    /// Looks for answers for a while, if there is a core to spare; whether there is one.
+    /// Looks for answers for a while, if there is a core to spare; whether some came.
     ///
     /// With many calls on the way answers come in a stream. Each look at it takes the word from the
     /// worker's cache, so it is looked at the more seldom the more calls there are.
-    fn spin(&self, doorbell: &Doorbell, ahead: usize) -> bool {
+    fn look(&self, doorbell: &Doorbell, ahead: usize, limit: Duration) -> bool {
         let pauses = 1 + u32::try_from(ahead / CALLS_PER_PAUSE)
             .unwrap_or(MAX_PAUSES)
             .min(MAX_PAUSES);
@@ -96,7 +101,6 @@ impl Pool {
             return true;
         }
         self.as_spinner(|| {
-            let limit = Duration::from_micros(self.spin.load(Ordering::Relaxed).into());
             let start = Instant::now();
             let mut found = false;
             while !found && start.elapsed() < limit {
@@ -109,19 +113,6 @@ impl Pool {
         })
     }
 
-    /// A thread had to wait so long: the next one looks longer before it sleeps, if that would have
-    /// spared this one its sleep, and less long if not.
-    fn learn(&self, waited: Duration) {
-        let microseconds = self.spin.load(Ordering::Relaxed);
-        let next = if waited < Duration::from_micros(MAX_SPIN.into()) {
-            microseconds * 2
-        } else {
-            microseconds / 2
-        };
-        self.spin
-            .store(next.clamp(MIN_SPIN, MAX_SPIN), Ordering::Relaxed);
-    }
-
     /// What `look` gives, if one thread more may look instead of sleeping; else `false`.
     fn as_spinner(&self, look: impl FnOnce() -> bool) -> bool {
         let found = SPINNING.fetch_add(1, Ordering::Relaxed) < self.spinners && look();
@@ -129,14 +120,15 @@ impl Pool {
         found
     }
 
-    /// Sleeps until the worker that has the call rings. From here on it is the calling thread that
-    /// hears of this worker, unless another one does.
+    /// Sleeps until the worker that has the call rings, after having looked for it in vain or not. From
+    /// here on it is the calling thread that hears of this worker, unless another one does.
     fn sleep_on_worker<'a>(
         &'a self,
         mut locked: Locked<'a>,
         id: CallId,
         haste: Haste,
         deadline: Option<Instant>,
+        has_looked: bool,
     ) {
         let hungry = locked.queued() > 0;
         let may_take_time = haste == Haste::WithOthers && !locked.has_waiters();
@@ -154,17 +146,21 @@ impl Pool {
         } else {
             (events::ANSWER, None)
         };
+        let mut slept = None;
         if !member.arm_doorbell(event | member.flow(hungry)) {
             drop(locked);
             let start = Instant::now();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(start));
             doorbell.sleep(count, left.into_iter().chain(limit).min());
-            self.learn(start.elapsed());
+            slept = Some(start.elapsed());
             locked = self.lock();
         }
         // Another worker may sit in the slot by now.
         if let Some(member) = locked.member(slot).filter(|member| member.number == number) {
             member.leave();
+            if let Some(slept) = slept {
+                member.outlook.slept(slept, has_looked);
+            }
         }
         locked.turn();
     }

@@ -64,7 +64,7 @@ mod worker;
 pub use application::{Answer, ApplicationEnd, LastWords, Offer, Ticket, Violation};
 pub use doorbell::Doorbell;
 pub use notice::{Claim, Notice};
-pub use patience::Patience;
+pub use patience::{Outlook, Patience};
 pub use payload::{Payload, take_large};
 pub use segment::Segment;
 pub use stream::Sent;

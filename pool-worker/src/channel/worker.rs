@@ -7,7 +7,7 @@ use std::sync::atomic::fence;
 use std::time::Instant;
 
 use super::notice::{Claim, Notice};
-use super::patience::Patience;
+use super::patience::{Outlook, Patience};
 use super::ring::Ring;
 use super::segment::{Segment, futex_wake};
 use super::{
@@ -53,8 +53,8 @@ pub struct WorkerEnd {
     notice: Option<Notice>,
     last_bell: u32,
     batch: Batch,
-    /// For how many microseconds it looks for calls before it sleeps, as far as that is allowed.
-    spin: u32,
+    /// For how long it looks for calls before it sleeps, as far as that is allowed.
+    outlook: Outlook,
     patience: Patience,
 }
 
@@ -98,7 +98,7 @@ impl WorkerEnd {
             notice: None,
             last_bell: 0,
             batch: Batch::default(),
-            spin: waiting::MAX_SPIN,
+            outlook: Outlook::default(),
             patience: Patience::default(),
         }
     }

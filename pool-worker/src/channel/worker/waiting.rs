@@ -10,9 +10,6 @@ use crate::channel::segment::futex_wait;
 
 /// How many times the worker looks between two looks at the clock while it spins.
 const LOOKS_PER_CLOCK: u32 = 32;
-/// The longest and the shortest time for which the worker looks for calls, in microseconds.
-pub(super) const MAX_SPIN: u32 = 50;
-const MIN_SPIN: u32 = 1;
 
 impl WorkerEnd {
     /// Returns once `ready` holds, between calls; rings for `events` before sleeping.
@@ -23,14 +20,15 @@ impl WorkerEnd {
         ready: impl Fn(&Self) -> bool,
     ) {
         let mut asleep_since = None;
+        let looks = self.allowed_spin() > 0;
         self.look_then_sleep(events, before_sleep, ready, |end, ready| {
             end.publish_pace();
-            let found = end.spin(ready);
+            let found = looks && end.spin(ready);
             asleep_since = (!found).then(Instant::now);
             found
         });
         if let Some(since) = asleep_since {
-            self.learn(since.elapsed());
+            self.outlook.slept(since.elapsed(), looks);
         }
     }
 
@@ -69,33 +67,19 @@ impl WorkerEnd {
     }
 
     /// Looks again and again, as long as the application allows.
-    fn spin(&self, ready: &impl Fn(&Self) -> bool) -> bool {
-        let allowed = self.allowed_spin();
-        if allowed == 0 {
-            return false;
-        }
-        let limit = Duration::from_micros(allowed.min(self.spin).into());
+    fn spin(&mut self, ready: &impl Fn(&Self) -> bool) -> bool {
+        let allowed = Duration::from_micros(self.allowed_spin().into());
+        let limit = allowed.min(self.outlook.limit());
         let start = Instant::now();
         while start.elapsed() < limit {
             for _ in 0..LOOKS_PER_CLOCK {
                 if ready(self) {
+                    self.outlook.found();
                     return true;
                 }
                 hint::spin_loop();
             }
         }
         false
-    }
-
-    /// It had to sleep so long: the next time it looks longer before it sleeps, if that would have
-    /// spared it this sleep, and less long if not. Whoever looks in vain may keep the very thread
-    /// from its core that it has just woken.
-    fn learn(&mut self, slept: Duration) {
-        let next = if slept < Duration::from_micros(MAX_SPIN.into()) {
-            self.spin * 2
-        } else {
-            self.spin / 2
-        };
-        self.spin = next.clamp(MIN_SPIN, MAX_SPIN);
     }
 }
