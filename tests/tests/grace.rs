@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{Current, Executor, TaskErrorKind, current, task, wait};
+use pool_core::{Current, Executor, ExecutorBuilder, TaskErrorKind, current, task, wait};
 use pool_tests::{
     Gate, Log, Scratch, executor, fails_with, isolated, rounds,
     suite::pids,
@@ -22,9 +22,16 @@ const SHORT: Duration = Duration::from_millis(60);
 /// More than any test takes.
 const LONG: Duration = Duration::from_hours(1);
 
-fn graceful(workers: usize, grace: Duration) -> Executor {
+fn graceful(workers: usize, grace: Duration) -> ExecutorBuilder {
     let builder = Executor::builder().workers(workers).grace(grace);
-    builder.task_timeout(SHORT).build().unwrap()
+    builder.task_timeout(SHORT)
+}
+
+/// An executor whose workers note that they are asked to end, from before their first call on: a
+/// machine that is busy may let a call's whole time pass before its first line.
+fn heedful(workers: usize, grace: Duration) -> Executor {
+    let builder = graceful(workers, grace).initializer(catch_sigterm, ());
+    builder.build().unwrap()
 }
 
 /// A worker was asked to end.
@@ -34,6 +41,7 @@ extern "C" fn note_signal(_: libc::c_int) {
     ASKED.store(true, Ordering::Relaxed);
 }
 
+#[task]
 fn catch_sigterm() {
     let handler = note_signal as extern "C" fn(libc::c_int);
     // SAFETY: the handler does no more than to store into an atomic.
@@ -44,7 +52,6 @@ fn catch_sigterm() {
 #[task]
 fn clean_up(log: Log) -> u32 {
     let call = current().expect("a task runs");
-    catch_sigterm();
     until("it is asked to end", || ASKED.load(Ordering::Relaxed));
     assert!(call.is_cancelled());
     assert_eq!(call.time_left(), Some(Duration::ZERO));
@@ -55,7 +62,6 @@ fn clean_up(log: Log) -> u32 {
 /// Notes that it was asked to end, and does not.
 #[task]
 fn do_not_care(log: Log) {
-    catch_sigterm();
     until("it is asked to end", || ASKED.load(Ordering::Relaxed));
     hang(log);
 }
@@ -64,7 +70,7 @@ fn do_not_care(log: Log) {
 fn a_task_can_clean_up_by_grace() {
     isolated(|| {
         let scratch = Scratch::new();
-        let executor = graceful(1, LONG);
+        let executor = heedful(1, LONG);
         let log = scratch.log("log");
         let before = executor.worker_pids();
         let call = executor.submit(clean_up, log.clone());
@@ -84,7 +90,7 @@ fn a_task_can_clean_up_by_grace() {
 fn sigterm_ends_whoever_does_not_catch_it() {
     isolated(|| {
         let scratch = Scratch::new();
-        let executor = graceful(2, LONG);
+        let executor = graceful(2, LONG).build().unwrap();
         let error = executor.submit(hang, scratch.log("log")).result();
         let error = fails_with(error, TaskErrorKind::TimedOut);
         assert_eq!(error.signal(), Some(libc::SIGTERM));
@@ -96,7 +102,7 @@ fn grace_has_an_end() {
     isolated(|| {
         let scratch = Scratch::new();
         let grace = Duration::from_millis(300);
-        let executor = graceful(2, grace);
+        let executor = heedful(2, grace);
         let log = scratch.log("log");
         let start = Instant::now();
         let error = executor.submit(do_not_care, log.clone()).result();
@@ -111,7 +117,7 @@ fn grace_has_an_end() {
 fn a_kill_ends_grace() {
     isolated(|| {
         let scratch = Scratch::new();
-        let executor = graceful(1, LONG);
+        let executor = heedful(1, LONG);
         let log = scratch.log("log");
         let call = executor.submit(do_not_care, log.clone());
         log.reaches(1);
