@@ -8,6 +8,7 @@ use super::farewell::{self, ROOM_LOOKED_FOR_EVERY};
 use crate::calls::CallId;
 use crate::driver::Locked;
 use crate::member::Sentence;
+use crate::sys;
 
 /// How long a worker may take to end once it was asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
@@ -101,7 +102,9 @@ impl Supervisor {
                     .as_ref()
                     .filter(|_| !member.is_idle())
                 {
-                    eprintln!("{hook} did not return in time in a worker, and was stopped");
+                    let text =
+                        format!("{hook} did not return in time in a worker, and was stopped");
+                    sys::tell(&text);
                 }
                 member.kill(Sentence::Retired);
             }
