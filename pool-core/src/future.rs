@@ -100,7 +100,8 @@ impl TaskHandle {
     /// Takes the call back if it has not begun, else kills the worker that runs it; no other call
     /// is harmed. `false` if the call is done.
     ///
-    /// The future yields [`Killed`](TaskErrorKind::Killed) once the worker is gone, or `Cancelled`.
+    /// The future yields [`Killed`](TaskErrorKind::Killed) once the worker is gone, or `Cancelled`; or
+    /// what the worker died of, if it had died by itself in that moment.
     pub fn kill(&self) -> bool {
         let mut locked = self.call.pool().lock();
         let stopped = locked.stop(self.call.id());

@@ -106,7 +106,8 @@ impl<R, I: Iterator> Map<R, I> {
     /// Has all done within `deadline`, counted from the first draw. Then no more input is drawn; results
     /// that have arrived are still given, and each call that was drawn and is not done is stopped, with
     /// its worker if it runs, and yields [`TimedOut`](crate::TaskErrorKind::TimedOut). After those
-    /// comes `None`. `Duration::MAX` is no deadline.
+    /// comes `None`, though `len` may have told of more inputs while there was time for them.
+    /// `Duration::MAX` is no deadline.
     ///
     /// ```
     /// use std::{thread, time::Duration};
@@ -187,7 +188,7 @@ impl<R, I: Iterator> Map<R, I> {
                 return Ok(None);
             }
             if !self.flight.await_front(deadline) {
-                return Err(Timeout::new(self.flight.count(), self.flight.count()));
+                return Err(self.flight.timeout());
             }
         }
     }
@@ -244,7 +245,7 @@ impl<R, I: Iterator> Unordered<R, I> {
                 return Ok(None);
             }
             if !self.flight.await_any(&self.signal, deadline) {
-                return Err(Timeout::new(self.flight.count(), self.flight.count()));
+                return Err(self.flight.timeout());
             }
         }
     }

@@ -22,8 +22,10 @@ pub(crate) use forks::forks;
 pub(crate) use pool_worker::sys::*;
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// How many descriptors this process has open, and how many it may have.
 pub(crate) struct OpenFiles {
@@ -51,6 +53,27 @@ pub(crate) fn take_bell(control: BorrowedFd<'_>) -> bool {
     match receive_bytes(control, &mut [0; 8]) {
         Ok(length) => length > 0,
         Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
+}
+
+/// As many bytes are written at once where there is room to write at all; see pipe(7).
+const WRITTEN_AT_ONCE: usize = 4096;
+
+/// Writes a line to standard error, if that takes one at this moment.
+///
+/// The threads of an executor must not end with whoever reads there, nor wait for that one, nor for a
+/// thread that holds the lock of `std::io::stderr` while it waits for the executor.
+pub(crate) fn tell(text: &str) {
+    let mut line = text.as_bytes().to_vec();
+    line.truncate(WRITTEN_AT_ONCE - 1);
+    line.push(b'\n');
+    let errors = io::stderr();
+    let seen = poll([(errors.as_fd(), Readiness::Write)], Some(Duration::ZERO));
+    if seen.is_ok_and(|seen| seen.takes(0))
+        && let Ok(copy) = errors.as_fd().try_clone_to_owned()
+    {
+        // There is nobody to tell that nothing could be told.
+        let _ = File::from(copy).write(&line);
     }
 }
 

@@ -22,5 +22,7 @@ pub use case::{Isolated, harness, isolated, processes, program};
 pub use footprint::{resident, threads};
 pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
 pub use scratch::{Gate, Log, Scratch};
-pub use setup::{builder, cubes, executor, maps, pattern, tireless_executor, values};
+pub use setup::{
+    builder, cubed_or_stopped, cubes, executor, holding, maps, pattern, tireless_executor, values,
+};
 pub use wait::{PATIENCE, fails_with, rounds, until};

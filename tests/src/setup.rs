@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pool_core::{Executor, ExecutorBuilder, TaskFuture};
+use pool_core::{Executor, ExecutorBuilder, TaskErrorKind, TaskFuture};
 
-use crate::tasks;
+use crate::{Gate, Log, tasks};
 
 /// The settings of an executor of so many workers.
 pub fn builder(workers: usize) -> ExecutorBuilder {
@@ -45,4 +45,27 @@ pub fn values<R>(calls: impl IntoIterator<Item = TaskFuture<R>>) -> Vec<R> {
 /// The cubes of `0..count`.
 pub fn cubes(count: i64) -> Vec<i64> {
     (0..count).map(tasks::cube).collect()
+}
+
+/// Calls that hold their workers until the gate is open, and have begun.
+pub fn holding(executor: &Executor, log: &Log, gate: &Gate, count: usize) -> Vec<TaskFuture<u32>> {
+    let before = log.lines().len();
+    let calls = (0..count)
+        .map(|_| executor.submit(tasks::hold, (log.clone(), gate.clone())))
+        .collect();
+    log.reaches(before + count);
+    calls
+}
+
+/// Checks what came of the cubes of `0..` in an executor that has ended: all of them, unless it was
+/// killed.
+#[track_caller]
+pub fn cubed_or_stopped(calls: Vec<TaskFuture<i64>>, was_killed: bool) {
+    let stopped = [TaskErrorKind::Cancelled, TaskErrorKind::Killed];
+    for (x, call) in (0..).zip(calls) {
+        match call.result() {
+            Ok(value) => assert_eq!(value, tasks::cube(x)),
+            Err(error) => assert!(was_killed && stopped.contains(&error.kind()), "{error}"),
+        }
+    }
 }

@@ -368,6 +368,12 @@ fn a_map_has_a_deadline() {
         assert!(naps.next().is_none());
         assert_eq!(naps.size_hint(), (0, Some(0)));
         assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+
+        let naps = executor.map(work, vec![FOR_EVER; 100]);
+        let mut naps = naps.window(3).deadline(SHORT).start();
+        fails_with(naps.next().unwrap(), TaskErrorKind::TimedOut);
+        assert_eq!(naps.len(), 2, "there is no time for the other inputs");
+        assert_eq!(naps.count(), 2);
     });
 }
 

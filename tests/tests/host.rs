@@ -5,7 +5,10 @@ use std::{
     fs::{self, read_to_string},
     io::{self, Read, Write},
     process::{Child, Command, ExitCode, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
             a_panic_in_main_kills_what_runs
             standard_input_is_the_applications
             without_standard_descriptors
+            a_standard_error_that_nobody_reads_holds_nothing_up
         ],
         functions![
             busy
@@ -56,6 +60,7 @@ fn main() -> ExitCode {
             panicking
             reading
             detached
+            complaining
         ],
     )
 }
@@ -496,4 +501,58 @@ fn without_standard_descriptors() {
     assert!(command.status().unwrap().success());
     let expected: i64 = (0..100).map(cube).sum();
     assert_eq!(log.lines(), [expected.to_string()]);
+}
+
+#[task]
+fn fail_to_sign_off(hangs: bool) -> Result<(), String> {
+    if hangs {
+        thread::park_timeout(Duration::from_hours(1));
+    }
+    Err("no pen".into())
+}
+
+/// A program of whose workers there is something to tell, where nobody hears it: the pipe at its
+/// standard error has no reader, or is full, and a thread that writes to it has the lock.
+fn complaining() {
+    if env::args().nth(1).as_deref() == Some("full") {
+        static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+        let page = "x".repeat(4095);
+        thread::spawn(move || {
+            loop {
+                eprintln!("{page}");
+                WRITTEN.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        until("the pipe is full", || WRITTEN.load(Ordering::Relaxed) >= 16);
+    }
+    io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    let start = Instant::now();
+    for hangs in [false, true] {
+        let executor = Executor::builder()
+            .workers(1)
+            .max_tasks_per_worker(if hangs { 100 } else { 1 })
+            .on_worker_exit(fail_to_sign_off, hangs)
+            .exit_timeout(Duration::from_secs(if hangs { 1 } else { 30 }));
+        let executor = executor.build().unwrap();
+        for x in 0..3 {
+            assert_eq!(executor.submit(cube, x).result().unwrap(), x * x * x);
+        }
+        executor.shutdown();
+    }
+    println!("{}", start.elapsed().as_secs());
+}
+
+fn a_standard_error_that_nobody_reads_holds_nothing_up() {
+    for how in ["gone", "full"] {
+        let mut application = start("complaining", &[how]);
+        let errors = application.stderr.take().filter(|_| how == "full");
+        drop(application.stdin.take());
+        let output = application.wait_with_output().unwrap();
+        drop(errors);
+        assert!(output.status.success(), "{how}: {:?}", output.status);
+        let seconds = String::from_utf8(output.stdout).unwrap();
+        // A worker whose last call is not seen to return is waited for much longer.
+        let seconds: u64 = seconds.trim().parse().unwrap();
+        assert!(seconds < 10, "{how}: {seconds} s");
+    }
 }

@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{ErrorKind, Executor, ExecutorBuilder, TaskErrorKind, TaskFuture, task};
+use pool_core::{ErrorKind, Executor, ExecutorBuilder, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, builder, cubes, fails_with, isolated, rounds,
+    Gate, Log, Misdeed, Scratch, builder, cubed_or_stopped, cubes, fails_with, holding, isolated,
+    rounds,
     suite::pids,
     sys,
     tasks::{cube, hold, misbehave, note, nothing, pid},
@@ -30,16 +31,6 @@ fn comes_down_to(executor: &Executor, workers: usize) {
     until(&format!("{workers} workers are left"), || {
         executor.worker_pids().len() == workers
     });
-}
-
-/// Calls that hold their workers, and have begun.
-fn held(executor: &Executor, log: &Log, gate: &Gate, count: usize) -> Vec<TaskFuture<u32>> {
-    let before = log.lines().len();
-    let calls = (0..count)
-        .map(|_| executor.submit(hold, (log.clone(), gate.clone())))
-        .collect();
-    log.reaches(before + count);
-    calls
 }
 
 /// The checks of the suite, on executors that have no worker before the first call.
@@ -93,11 +84,11 @@ fn as_many_come_as_calls_wait_and_no_more_than_there_can_be() {
         let executor = on_demand(3).build().unwrap();
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let mut calls = held(&executor, &log, &gate, 1);
+        let mut calls = holding(&executor, &log, &gate, 1);
         assert_eq!(executor.worker_pids().len(), 1);
-        calls.extend(held(&executor, &log, &gate, 1));
+        calls.extend(holding(&executor, &log, &gate, 1));
         assert_eq!(executor.worker_pids().len(), 2);
-        calls.extend(held(&executor, &log, &gate, 1));
+        calls.extend(holding(&executor, &log, &gate, 1));
         calls.extend((0..10).map(|_| executor.submit(note, log.clone())));
         assert_eq!(executor.worker_pids().len(), 3);
         gate.open();
@@ -229,7 +220,7 @@ fn one_that_nobody_waits_for_ends_as_well() {
         let executor = builder(2).idle_timeout(SOON).build().unwrap();
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        drop(held(&executor, &log, &gate, 2));
+        drop(holding(&executor, &log, &gate, 2));
         gate.open();
         comes_down_to(&executor, 0);
     });
@@ -241,7 +232,7 @@ fn who_has_something_to_do_does_not_end() {
         let executor = builder(2).idle_timeout(SOON).build().unwrap();
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let busy = held(&executor, &log, &gate, 1).remove(0);
+        let busy = holding(&executor, &log, &gate, 1).remove(0);
         assert!(!busy.wait_timeout(SOON * 4), "it is held");
         assert_eq!(executor.worker_pids(), log.numbers());
         gate.open();
@@ -328,20 +319,13 @@ fn shut_down_or_killed_as_workers_come_and_go() {
             for future in futures.iter().take(round % 11) {
                 future.wait();
             }
-            if round % 2 == 0 {
-                executor.shutdown();
-                for (x, future) in (0..).zip(futures) {
-                    assert_eq!(future.result().unwrap(), cube(x));
-                }
-            } else {
+            let is_killed = round % 2 == 1;
+            if is_killed {
                 executor.kill();
-                for future in futures {
-                    let stopped = [TaskErrorKind::Cancelled, TaskErrorKind::Killed];
-                    if let Err(error) = future.result() {
-                        assert!(stopped.contains(&error.kind()), "{error}");
-                    }
-                }
+            } else {
+                executor.shutdown();
             }
+            cubed_or_stopped(futures, is_killed);
         }
     });
 }

@@ -11,6 +11,7 @@ use pool_core::{TaskErrorKind, task};
 use pool_tests::{
     Fragile, Misdeed, Scratch, Stage, cubes, executor, fails_with, isolated,
     tasks::{add, cube, even, fragile, nothing, pass, zeros},
+    until,
 };
 
 #[test]
@@ -118,12 +119,27 @@ fn a_timeout_loses_no_item() {
             let error = map.next_timeout(Duration::from_millis(5)).unwrap_err();
             assert!(!error.to_string().is_empty());
         }
+        let error = map.next_timeout(Duration::ZERO).unwrap_err();
+        assert_eq!(error.to_string(), "3 (of 3) futures unfinished");
         gate.open();
         for x in 0..3 {
             let next = map.next_timeout(Duration::from_secs(10)).unwrap();
             assert_eq!(next.unwrap().unwrap(), x);
         }
         assert!(map.next_timeout(Duration::ZERO).unwrap().is_none());
+
+        // What waits behind it to be given is done.
+        let (gate, open) = (scratch.gate("first"), scratch.gate("open"));
+        open.open();
+        let inputs = [gate.clone(), open.clone(), open].into_iter().zip(0..);
+        let two = pool_tests::executor(2);
+        let mut map = two.map(pass, inputs);
+        until("the others are done", || {
+            let error = map.next_timeout(Duration::from_millis(5)).unwrap_err();
+            error.unfinished() == 1 && error.to_string() == "1 (of 3) futures unfinished"
+        });
+        gate.open();
+        assert_eq!(map.map(Result::unwrap).collect::<Vec<_>>(), [0, 1, 2]);
 
         let gate = scratch.gate("other");
         let mut unordered = executor.map(pass, [(gate.clone(), 5)]).unordered();

@@ -9,7 +9,7 @@ use std::{
 
 use pool_core::{ErrorKind, Executor, ExecutorBuilder, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, fails_with, isolated, maps, rounds,
+    Gate, Log, Misdeed, Scratch, cubed_or_stopped, fails_with, isolated, maps, rounds,
     suite::pids,
     sys,
     tasks::{cube, misbehave, pid},
@@ -193,20 +193,13 @@ fn dropped_or_killed_while_workers_come_and_go() {
             for future in futures.iter().take(round % 10) {
                 future.wait();
             }
-            if round % 2 == 0 {
-                drop(executor);
-                for (x, future) in (0..).zip(futures) {
-                    assert_eq!(future.result().unwrap(), i64::pow(x, 3));
-                }
-            } else {
+            let is_killed = round % 2 == 1;
+            if is_killed {
                 executor.kill();
-                for future in futures {
-                    let stopped = [TaskErrorKind::Cancelled, TaskErrorKind::Killed];
-                    if let Err(error) = future.result() {
-                        assert!(stopped.contains(&error.kind()), "{error}");
-                    }
-                }
+            } else {
+                drop(executor);
             }
+            cubed_or_stopped(futures, is_killed);
         }
     });
 }

@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, thread, time::Duration};
 
 use pool_core::{ErrorKind, Executor, TaskErrorKind, TaskFuture, task};
 use pool_tests::{
-    Gate, Isolated, Log, Misdeed, Scratch, builder, cubes, executor, fails_with, isolated, rounds,
+    Gate, Isolated, Log, Misdeed, Scratch, builder, cubes, executor, fails_with, holding, isolated,
+    rounds,
     suite::{pids, why_broken},
     sys,
-    tasks::{cube, hold, misbehave, nothing, pass, pid},
+    tasks::{cube, misbehave, nothing, pass, pid},
     tireless_executor, until,
 };
 
@@ -18,16 +19,6 @@ fn comes_to(executor: &Executor, count: usize) -> BTreeSet<u32> {
         executor.worker_pids().len() == count
     });
     executor.worker_pids().into_iter().collect()
-}
-
-/// Calls that hold their workers, and have begun.
-fn held(executor: &Executor, log: &Log, gate: &Gate, count: usize) -> Vec<TaskFuture<u32>> {
-    let before = log.lines().len();
-    let calls = (0..count)
-        .map(|_| executor.submit(hold, (log.clone(), gate.clone())))
-        .collect();
-    log.reaches(before + count);
-    calls
 }
 
 /// Numbers without order.
@@ -62,7 +53,7 @@ fn it_shrinks_by_idle_workers_first() {
         assert_eq!(pids(&executor).len(), 4);
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let calls = held(&executor, &log, &gate, 2);
+        let calls = holding(&executor, &log, &gate, 2);
         executor.resize(2).unwrap();
         assert_eq!(executor.workers(), 2);
         let busy: BTreeSet<u32> = log.numbers().into_iter().collect();
@@ -81,7 +72,7 @@ fn those_that_go_finish_what_they_run_and_nothing_else() {
         let executor = executor(3);
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let calls = held(&executor, &log, &gate, 3);
+        let calls = holding(&executor, &log, &gate, 3);
         let queued: Vec<_> = (0..20).map(|x| executor.submit(cube, x)).collect();
         executor.resize(1).unwrap();
         assert_eq!(executor.worker_pids().len(), 3, "they have something to do");
@@ -103,7 +94,7 @@ fn those_that_were_to_go_stay_if_it_grows_again() {
         let executor = executor(3);
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let calls = held(&executor, &log, &gate, 3);
+        let calls = holding(&executor, &log, &gate, 3);
         executor.resize(1).unwrap();
         executor.resize(3).unwrap();
         gate.open();
@@ -121,7 +112,7 @@ fn those_that_were_to_go_take_the_place_of_the_dead() {
         let executor = tireless_executor(2);
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let calls = held(&executor, &log, &gate, 2);
+        let calls = holding(&executor, &log, &gate, 2);
         executor.resize(1).unwrap();
         let [first, second] = log.numbers()[..] else {
             panic!("two are held")
@@ -410,7 +401,7 @@ fn a_broadcast_is_run_by_those_that_have_to_go() {
         let executor = executor(3);
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let calls = held(&executor, &log, &gate, 3);
+        let calls = holding(&executor, &log, &gate, 3);
         let all: BTreeSet<u32> = log.numbers().into_iter().collect();
         let told = executor.broadcast(pid, ());
         executor.resize(1).unwrap();
@@ -434,7 +425,7 @@ fn a_broadcast_outlives_the_place_of_its_worker() {
         let executor = tireless_executor(2);
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
-        let calls = held(&executor, &log, &gate, 2);
+        let calls = holding(&executor, &log, &gate, 2);
         let told = executor.broadcast(pid, ());
         executor.resize(1).unwrap();
         for pid in log.numbers() {

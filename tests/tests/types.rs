@@ -5,7 +5,7 @@ use std::{
     future::Future,
     hash::Hash,
     iter::FusedIterator,
-    ops::{Range, RangeFrom},
+    ops::{Deref, Range, RangeFrom},
     panic::UnwindSafe,
     slice,
     time::Duration,
@@ -14,14 +14,15 @@ use std::{
 use futures_core::FusedStream;
 use pool_core::{
     AnyError, AsCompleted, CallOptions, Current, Error, ErrorKind, Executor, ExecutorBuilder, Map,
-    MapStream, Rejected, StartMethod, Stats, Task, TaskError, TaskErrorKind, TaskFuture,
-    TaskHandle, TaskRef, Timeout, Unordered, WaitFor, Waited, as_completed, current, task_ref,
-    wait,
+    MapStream, Rejected, Shared, StartMethod, Stats, Task, TaskError, TaskErrorKind, TaskFuture,
+    TaskHandle, TaskRef, Timeout, Unordered, WaitFor, Waited, as_completed, current, task,
+    task_ref, wait,
 };
 use pool_tests::{
     isolated,
     tasks::{add, cube, nothing},
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The promise of a future, for every result, be it neither `Send` nor `Sync`.
 const fn future<T>()
@@ -36,7 +37,17 @@ const fn error<T: std::error::Error + Clone + Send + Sync + 'static>() {}
 
 const fn kind<T: Copy + Eq + Hash + Debug>() {}
 
-const fn fused<T: FusedIterator<Item = Result<R, TaskError>>, R>() {}
+const fn fused<T: FusedIterator<Item = R>, R>() {}
+
+/// What holds for a value that many calls refer to.
+const fn handle<T: Clone + Send + Sync + Deref<Target = V> + 'static, V: ?Sized>() {}
+
+const fn crosses<T: Clone + Debug + Serialize + DeserializeOwned>() {}
+
+#[task]
+fn fallible(number: u8) -> Result<(), String> {
+    u8::checked_add(number, 1).map_or(Err(String::new()), |_| Ok(()))
+}
 
 /// What holds for maps as streams, which are no iterators, whatever their inputs are.
 const fn stream<T>()
@@ -64,9 +75,17 @@ const _: () = {
     shared::<TaskRef<i64, i64>>();
     error::<TaskError>();
     kind::<TaskErrorKind>();
-    fused::<Map<i64, Range<i64>>, i64>();
-    fused::<Map<i64, RangeFrom<i64>>, i64>();
+    fused::<Map<i64, Range<i64>>, Result<i64, TaskError>>();
+    fused::<Map<i64, RangeFrom<i64>>, Result<i64, TaskError>>();
     exact::<Map<i64, Range<i32>>>();
+    fused::<Unordered<i64, Range<i64>>, (usize, Result<i64, TaskError>)>();
+    exact::<Unordered<i64, Range<i32>>>();
+    exact::<AsCompleted<i64>>();
+    handle::<Numbers, [f64]>();
+    handle::<Shared<String>, String>();
+    handle::<Shared<str>, str>();
+    crosses::<AnyError>();
+    crosses::<Shared<String>>();
     stream::<MapStream<i64, Range<i64>>>();
     assert!(size_of::<TaskError>() == size_of::<usize>());
     assert!(size_of::<Option<TaskError>>() == size_of::<usize>());
@@ -95,6 +114,9 @@ fn executor() {
     let _: fn(&Executor) -> usize = Executor::workers;
     let _: fn(&Executor, usize) -> Result<(), Error> = Executor::resize;
     let _: fn(&Executor) -> Vec<u32> = Executor::worker_pids;
+    let _: fn(&Executor, String) -> Outcome<Shared<String>> = Executor::share;
+    let _: fn(&Executor, &[f64]) -> Outcome<Numbers> = Executor::share_slice;
+    let _: fn(&Executor, &str) -> Outcome<Shared<str>> = Executor::share_str;
     let _: fn(&Executor) -> Stats = Executor::stats;
     let _: fn(&Stats, TaskErrorKind) -> u64 = Stats::failed_with;
 }
@@ -123,12 +145,32 @@ fn builder() {
         [ExecutorBuilder::workers, ExecutorBuilder::min_workers];
     let _: fn(ExecutorBuilder, Duration) -> ExecutorBuilder = ExecutorBuilder::idle_timeout;
     let _: fn(ExecutorBuilder, StartMethod) -> ExecutorBuilder = ExecutorBuilder::start_method;
-    let _: fn(ExecutorBuilder) -> ExecutorBuilder = |b| b.initializer(nothing, ());
+    let _: [fn(ExecutorBuilder) -> ExecutorBuilder; 3] = [
+        |b| b.initializer(nothing, ()),
+        |b| b.preload(fallible, 1),
+        |b| b.on_worker_exit(fallible, 1),
+    ];
+    let _: [fn(ExecutorBuilder, Duration) -> ExecutorBuilder; 4] = [
+        ExecutorBuilder::initializer_timeout,
+        ExecutorBuilder::preload_timeout,
+        ExecutorBuilder::exit_timeout,
+        ExecutorBuilder::max_worker_age,
+    ];
     let _: fn(ExecutorBuilder, u32, Duration) -> ExecutorBuilder = ExecutorBuilder::restart_limit;
     let _: [fn(ExecutorBuilder, Duration) -> ExecutorBuilder; 2] =
         [ExecutorBuilder::task_timeout, ExecutorBuilder::grace];
     let _: fn(ExecutorBuilder, u32) -> ExecutorBuilder = ExecutorBuilder::retries;
-    let _: fn(ExecutorBuilder, u64) -> ExecutorBuilder = ExecutorBuilder::memory_limit;
+    let _: [fn(ExecutorBuilder, u64) -> ExecutorBuilder; 2] = [
+        ExecutorBuilder::max_tasks_per_worker,
+        ExecutorBuilder::memory_limit,
+    ];
+    let _: [fn(ExecutorBuilder, &'static str) -> ExecutorBuilder; 3] = [
+        |b, text| b.env(text, text),
+        |b, text| b.env_remove(text).env_clear(),
+        |b, text| b.current_dir(text),
+    ];
+    let _: fn(ExecutorBuilder, i32) -> ExecutorBuilder = ExecutorBuilder::nice;
+    let _: fn(ExecutorBuilder, Range<usize>) -> ExecutorBuilder = |b, cpus| b.cpu_affinity(cpus);
     let _: [fn(ExecutorBuilder, usize) -> ExecutorBuilder; 2] =
         [ExecutorBuilder::queue_limit, ExecutorBuilder::queue_bytes];
     let _: fn(ExecutorBuilder) -> Result<Executor, Error> = ExecutorBuilder::build;
@@ -141,6 +183,9 @@ fn builder() {
 
 /// What a call comes to.
 type Outcome<R> = Result<R, TaskError>;
+
+/// Numbers that many calls refer to.
+type Numbers = Shared<[f64]>;
 
 /// What comes of a call that may be refused.
 type Tried<R> = Result<TaskFuture<R>, Rejected<R>>;
@@ -216,6 +261,7 @@ fn errors() {
     let _: fn(AnyError) -> Box<dyn std::error::Error + Send + Sync> = Into::into;
     let _: fn(std::io::Error) -> AnyError = From::from;
     let _: [&dyn Display; 1] = [&AnyError::from(std::fmt::Error)];
+    let _: fn(&[f64]) -> Numbers = Shared::from_slice;
     let _ = [
         TaskErrorKind::Panicked,
         TaskErrorKind::WorkerDied,

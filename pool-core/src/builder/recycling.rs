@@ -35,9 +35,10 @@ impl ExecutorBuilder {
         self
     }
 
-    /// How long a worker is given calls before another one takes its place. A call that it runs by
-    /// then ends first, and what it has not begun goes to others. By default there is no limit, as
-    /// with [`Duration::MAX`]; no time at all is an error.
+    /// How long a worker is given calls before another one takes its place: up to a quarter less, each
+    /// another, so that those that were started together are not all replaced together. A call that it
+    /// runs by then ends first, and what it has not begun goes to others. By default there is no limit,
+    /// as with [`Duration::MAX`]; no time at all is an error.
     ///
     /// ```
     /// use pool_core::Executor;

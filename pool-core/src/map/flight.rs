@@ -13,6 +13,7 @@ use crate::calls::{CallId, Outcome};
 use crate::driver::{Haste, Locked, Pool};
 use crate::sys;
 use crate::terms::{Deadline, Terms};
+use crate::wait::Timeout;
 use crate::waiter::{Signal, Waiter};
 
 /// How many calls for each worker are in flight at first.
@@ -90,6 +91,14 @@ impl Flight {
     /// How many were drawn and not given.
     pub(super) fn count(&self) -> usize {
         self.count
+    }
+
+    /// What is to be said of those where the time was over before another one was done.
+    pub(super) fn timeout(&self) -> Timeout {
+        let locked = self.pool.lock();
+        let is_pending = |item: &&Item| !locked.call(item.id).is_done();
+        let unfinished = self.items.iter().flatten().filter(is_pending).count();
+        Timeout::new(unfinished, self.count)
     }
 
     /// The index of the first input whose outcome was not given in order.
@@ -303,7 +312,7 @@ impl<I: Iterator> Source<I> {
     /// How many calls may yet come.
     pub(super) fn size_hint(&self) -> (usize, Option<usize>) {
         let drawn = self.drawn.len();
-        if self.exhausted {
+        if self.exhausted || !self.has_time() {
             return (drawn, Some(drawn));
         }
         let (least, most) = self.inputs.size_hint();

@@ -58,11 +58,16 @@ impl Scheduler {
         Cancelled::Yes
     }
 
-    /// Cancels a call, or kills the worker that runs it; whether either was done.
+    /// Cancels a call, or kills the worker that runs it; `false` if the call is done.
     pub(crate) fn stop(&mut self, id: CallId) -> bool {
         match self.cancel(id) {
             Cancelled::Yes => true,
-            Cancelled::Running => self.stop_running(id, |member| member.kill(Sentence::OnRequest)),
+            Cancelled::Running => {
+                // One whose worker has died by itself is as good as stopped: it is about to end, and
+                // does not begin anew.
+                self.stop_running(id, |member| member.kill(Sentence::OnRequest))
+                    || !self.calls.get(id).is_done()
+            }
             Cancelled::Done => false,
         }
     }
@@ -167,7 +172,7 @@ impl Scheduler {
                 .caused_by(Arc::<Breakdown>::clone(&reason))
         };
         self.fail_queued(error);
-        self.fail_placed(|task, _| error(task));
+        self.fail_placed(|task, pid| with_worker(error(task), pid));
         self.gate = Gate::Broken(reason);
     }
 

@@ -9,6 +9,7 @@ use crate::driver::{Locked, Pool};
 use crate::gate::Gate;
 use crate::hook::Hook;
 use crate::member::{Member, Sentence};
+use crate::sys;
 
 /// How often to look whether a worker has got over calls that were taken back, and so has room.
 pub(super) const ROOM_LOOKED_FOR_EVERY: Duration = Duration::from_millis(1);
@@ -62,7 +63,8 @@ impl Supervisor {
         let late = late + farewell.unsaid.len();
         let is_overdue = farewell.deadline.is_some_and(|end| end <= Instant::now());
         if is_overdue && late > 0 {
-            eprintln!("{hook} did not return in time in {late} workers, and was stopped");
+            let text = format!("{hook} did not return in time in {late} workers, and was stopped");
+            sys::tell(&text);
             for (_, call) in farewell.unsaid.drain(..) {
                 locked.let_go(call);
             }
@@ -116,7 +118,7 @@ pub(super) fn last_call(
     let told = hook.clone();
     hook.call(pool, locked, move |pool, result| {
         if let Err(text) = result {
-            eprintln!("{told} failed: {text}");
+            sys::tell(&format!("{told} failed: {text}"));
         }
         then(&mut pool.lock());
     })

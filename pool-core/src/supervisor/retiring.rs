@@ -8,9 +8,12 @@ use super::farewell::{self, ROOM_LOOKED_FOR_EVERY};
 use crate::calls::CallId;
 use crate::driver::Locked;
 use crate::member::Sentence;
+use crate::sys;
 
 /// How long a worker may take to end once it was asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
+/// How many ages lie in the last quarter of the greatest one, as parts of it.
+const AGES: u32 = 256;
 
 /// When workers have done enough.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +29,7 @@ pub(crate) struct Recycling {
 /// Workers that are on their way out, or will be.
 #[derive(Default)]
 pub(super) struct Retiring {
-    /// When each worker is too old, in the order of their births.
+    /// When each worker is too old, in that order.
     ages: VecDeque<(u64, Instant)>,
     /// Last calls that a worker has no room for yet, by its number.
     pub(super) unsaid: Vec<(u64, CallId)>,
@@ -37,8 +40,11 @@ pub(super) struct Retiring {
 impl Supervisor {
     /// The age of a new worker begins to count, if it matters.
     pub(super) fn begin_age(&mut self, number: u64) {
-        if let Some(end) = self.recycling.age.and_then(from_now) {
-            self.retiring.ages.push_back((number, end));
+        let age = self.recycling.age.map(|age| age_of(number, age));
+        if let Some(end) = age.and_then(from_now) {
+            let ages = &mut self.retiring.ages;
+            let at = ages.partition_point(|(_, other)| *other <= end);
+            ages.insert(at, (number, end));
         }
     }
 
@@ -101,7 +107,9 @@ impl Supervisor {
                     .as_ref()
                     .filter(|_| !member.is_idle())
                 {
-                    eprintln!("{hook} did not return in time in a worker, and was stopped");
+                    let text =
+                        format!("{hook} did not return in time in a worker, and was stopped");
+                    sys::tell(&text);
                 }
                 member.kill(Sentence::Retired);
             }
@@ -120,6 +128,33 @@ impl Supervisor {
     }
 }
 
+/// How old a worker becomes: up to a quarter less than it may, and each another. Were those born
+/// together replaced together, all calls would wait for the new ones.
+fn age_of(number: u64, most: Duration) -> Duration {
+    // The fractions of the multiples of the golden ratio lie evenly, however many there are.
+    let fraction = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - AGES.ilog2());
+    most.saturating_sub(most / (4 * AGES) * u32::try_from(fraction).unwrap_or(0))
+}
+
 fn from_now(time: Duration) -> Option<Instant> {
     Instant::now().checked_add(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_born_together_do_not_all_end_together() {
+        let most = Duration::from_hours(1);
+        for count in [2_u32, 8, 32] {
+            let ages = (100..100 + u64::from(count)).map(|number| age_of(number, most));
+            let mut ages: Vec<_> = ages.collect();
+            ages.sort_unstable();
+            assert!(ages[0] > most * 3 / 4 && ages[ages.len() - 1] <= most);
+            let is_apart = |pair: &[Duration]| pair[1] >= pair[0] + most / (16 * count);
+            assert!(ages.windows(2).all(is_apart), "{ages:?}");
+        }
+        assert!(age_of(7, Duration::MAX) > Duration::MAX / 2);
+    }
 }

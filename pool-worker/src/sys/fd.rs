@@ -34,6 +34,12 @@ impl<const N: usize> Waited<N> {
     pub fn ended(&self, index: usize) -> bool {
         self.0[index] & (libc::POLLHUP | libc::POLLRDHUP | libc::POLLERR) != 0
     }
+
+    /// Whether the descriptor has room to write, and somebody who may read it: one of which no more is
+    /// to be read, as a log's may be, is as good as any.
+    pub fn takes(&self, index: usize) -> bool {
+        self.0[index] & (libc::POLLOUT | libc::POLLHUP | libc::POLLERR) == libc::POLLOUT
+    }
 }
 
 /// Waits until a descriptor is ready, at most for `timeout`.

@@ -212,7 +212,7 @@ fn a_call_that_is_to_be_stopped_while_it_is_with_nobody_begins_no_more() {
         world.die(0);
         assert_eq!(std::mem::take(&mut world.remains), [call]);
         if deaths == 2 {
-            assert!(!world.scheduler.stop(call), "it is about to end by itself");
+            assert!(world.scheduler.stop(call), "it ends, and is not done yet");
         }
         world.scheduler.died(call, worker_died());
         assert_eq!(world.scheduler.call(call).is_done(), deaths == 2);
@@ -223,4 +223,23 @@ fn a_call_that_is_to_be_stopped_while_it_is_with_nobody_begins_no_more() {
         panic!("it has failed")
     };
     assert_eq!(error.attempts(), 2);
+    assert!(!world.scheduler.stop(call), "it is done");
+}
+
+#[test]
+fn of_calls_that_end_with_the_executor_those_that_ran_were_tried() {
+    let mut world = World::new(1, 1);
+    let ran = limited(&mut world, 1, LIMIT, 5);
+    world.workers[0].as_mut().unwrap().claim().unwrap();
+    let waited = limited(&mut world, 2, LIMIT, 5);
+    let _ = world.scheduler.turn();
+    let reason = Arc::new(Breakdown("a test".into()));
+    world.scheduler.break_down(reason);
+    for (call, attempts) in [(ran, 1), (waited, 0)] {
+        let Some(Outcome::Failed(error)) = world.scheduler.take(call) else {
+            panic!("it has failed")
+        };
+        assert_eq!(error.kind(), TaskErrorKind::PoolBroken);
+        assert_eq!(error.attempts(), attempts, "{error}");
+    }
 }
