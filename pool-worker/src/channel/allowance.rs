@@ -6,12 +6,13 @@
 //! worker that has too much memory already, and one that runs in such a worker has itself to blame.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use super::machine::{AtomicU32, AtomicU64};
 use super::{ApplicationEnd, Segment};
 
 /// What the application tells the worker about its memory.
 #[repr(C)]
+#[cfg_attr(loom, derive(Default))]
 pub(super) struct Allowance {
     /// The most bytes that it may have; 0 if that does not matter.
     pub(super) bytes: AtomicU64,

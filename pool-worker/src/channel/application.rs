@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::fence;
 use std::time::Duration;
 
 mod notices;
@@ -10,19 +9,20 @@ mod receive;
 mod streams;
 
 use super::doorbell::Doorbell;
+use super::machine::fence;
 use super::payload::Payload;
 use super::ring::Ring;
-use super::segment::{Segment, futex_wake};
+use super::segment::Segment;
 use super::stream::{Partial, table};
 use super::{
-    BELL_FUTEX, BELL_NUMBER, FRAME_UNIT, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, body_len, events,
-    frame_size, state,
+    BELL_FUTEX, BELL_NUMBER, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, body_len, events, frame_size,
+    state,
 };
 use crate::protocol::Status;
 
 /// How many bytes of calls are placed in the ring before the worker is told: each time, the word
 /// that tells it moves between the cores.
-const PUBLISHED_AT_ONCE: u64 = 16 * FRAME_UNIT as u64;
+const PUBLISHED_AT_ONCE: u64 = RING_SIZE as u64 / 128;
 
 /// Where a call's frame lies in the ring of calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +219,7 @@ impl ApplicationEnd {
                 .is_ok()
     }
 
-    /// Whether the worker has begun this call.
+    /// Whether the worker has begun this call, which was not taken back.
     #[inline]
     pub fn has_begun(&mut self, ticket: Ticket) -> bool {
         ticket.0 < self.released || {
@@ -239,7 +239,7 @@ impl ApplicationEnd {
         let doze = &self.segment.header().doze.0;
         if doze.load(Relaxed) != 0 && doze.swap(0, AcqRel) != 0 {
             self.roused = true;
-            futex_wake(doze);
+            doze.wake();
         }
     }
 

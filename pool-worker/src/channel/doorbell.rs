@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::time::Duration;
 
-use super::segment::{Segment, futex_wait, futex_wake};
+use super::segment::Segment;
 
 /// What a thread needs in order to sleep until a worker rings.
 #[derive(Clone, Debug)]
@@ -34,13 +34,13 @@ impl Doorbell {
 
     /// Sleeps until the doorbell was rung more often than `count`, at most for `timeout`.
     pub fn sleep(&self, count: u32, timeout: Option<Duration>) {
-        futex_wait(&self.segment.header().doorbell.0, count, timeout);
+        self.segment.header().doorbell.0.wait(count, timeout);
     }
 
     /// Rings, in the worker's place.
     pub fn ring(&self) {
         let doorbell = &self.segment.header().doorbell.0;
         doorbell.fetch_add(1, AcqRel);
-        futex_wake(doorbell);
+        doorbell.wake();
     }
 }

@@ -53,6 +53,11 @@
 mod allowance;
 mod application;
 mod doorbell;
+#[cfg(not(loom))]
+mod machine;
+#[cfg(loom)]
+#[path = "model/mod.rs"]
+mod machine;
 mod notice;
 mod patience;
 mod payload;
@@ -71,7 +76,7 @@ pub use stream::Sent;
 pub use worker::{Call, WorkerEnd};
 
 /// Bytes of one ring, a power of two.
-pub const RING_SIZE: usize = 64 * 1024;
+pub const RING_SIZE: usize = if cfg!(loom) { 256 } else { 64 * 1024 };
 /// Bytes that a frame's size is a multiple of.
 pub const FRAME_UNIT: usize = 32;
 /// Bytes of a frame before its body.
@@ -124,5 +129,7 @@ const fn body_len(len: usize) -> u32 {
     len as u32
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -8,9 +8,9 @@
 //! end* a call. Both name the call by the position of its frame, which no other call ever has.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
+use super::machine::{AtomicU32, AtomicU64};
 use super::segment::Segment;
 use crate::sys;
 
@@ -82,6 +82,7 @@ impl Claim {
 
 /// When the worker claimed the last call with a notice.
 #[repr(C)]
+#[cfg_attr(loom, derive(Default))]
 pub(super) struct Stamp {
     /// The position of its frame, stored last. None lies at 0, where its notice would have to be.
     position: AtomicU64,
@@ -91,6 +92,7 @@ pub(super) struct Stamp {
 
 /// What the application tells the worker about its calls.
 #[repr(C)]
+#[cfg_attr(loom, derive(Default))]
 pub(super) struct Instructions {
     /// The position of the frame of the call that is asked to end, plus one; 0 for none.
     end: AtomicU64,

@@ -1,30 +1,22 @@
-//! The memory that an application and one worker share, and sleeping on its words.
+//! The words that an application and one worker share, and the segment that they lie in.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64};
-use std::time::Duration;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use super::RING_SIZE;
+use super::MAX_LAST_WORDS;
 use super::allowance::Allowance;
+use super::machine::{AtomicU32, AtomicU64, Futex, Memory};
 use super::notice::{Instructions, Stamp};
 use super::ring::Ring;
-use crate::sys;
-
-/// Bytes before the rings: a page with the header and, in its second half, the last words.
-const PREFIX: usize = 4096;
-/// Where the last words begin.
-const LAST_WORDS: usize = 2048;
-/// Bytes of the whole segment.
-const SIZE: usize = PREFIX + 2 * RING_SIZE;
 
 /// A cache line pair of its own, so that words written by different sides do not disturb each other.
 #[repr(C, align(128))]
+#[cfg_attr(loom, derive(Default))]
 pub(super) struct Line<T>(pub(super) T);
 
 /// What the application tells the worker about waking it.
 #[repr(C)]
+#[cfg_attr(loom, derive(Default))]
 pub(super) struct Bell {
     /// Events, where to ring, and a number; see [`super::events`].
     pub(super) word: AtomicU32,
@@ -36,6 +28,7 @@ pub(super) struct Bell {
 
 /// The words that both sides share. All zero is a fresh channel.
 #[repr(C)]
+#[cfg_attr(loom, derive(Default))]
 pub(super) struct Header {
     /// Written by the application.
     pub(super) calls_head: Line<AtomicU64>,
@@ -48,9 +41,9 @@ pub(super) struct Header {
     /// Written by the application.
     pub(super) bell: Line<Bell>,
     /// 1 while the worker sleeps or is about to; whoever wakes it sets it to 0.
-    pub(super) doze: Line<AtomicU32>,
+    pub(super) doze: Line<Futex>,
     /// Counted up by the worker when it rings a thread of the application.
-    pub(super) doorbell: Line<AtomicU32>,
+    pub(super) doorbell: Line<Futex>,
     /// Written by the worker: nanoseconds that a call took of late, 0 while that is unknown.
     pub(super) pace: Line<AtomicU64>,
     /// Written by the worker: its process, 0 before it has begun.
@@ -65,32 +58,23 @@ pub(super) struct Header {
     pub(super) excess: Line<AtomicU64>,
 }
 
-const _: () = assert!(size_of::<Header>() <= LAST_WORDS);
+/// How many words of four bytes the last words have; no model looks at them.
+const LAST_WORDS: usize = if cfg!(loom) { 1 } else { MAX_LAST_WORDS / 4 };
 
 /// The last words of a worker: `kind` is stored last, 0 means that there are none.
 #[repr(C)]
+#[cfg_attr(loom, derive(Default))]
 pub(super) struct Words {
     pub(super) kind: AtomicU32,
     pub(super) seq: AtomicU32,
     pub(super) len: AtomicU32,
     pub(super) reserved: AtomicU32,
-    pub(super) bytes: [AtomicU32; super::MAX_LAST_WORDS / 4],
+    pub(super) bytes: [AtomicU32; LAST_WORDS],
 }
 
-const _: () = assert!(LAST_WORDS + size_of::<Words>() <= PREFIX);
-
-/// A mapping of the memory that an application and one worker share.
-///
-/// It is unmapped when dropped, and never inherited by forks of this process.
+/// The memory that an application and one worker share, as one of them sees it.
 #[derive(Debug)]
-pub struct Segment {
-    base: NonNull<u8>,
-}
-
-// SAFETY: the mapping belongs to this value alone and is accessed by atomics and raw copies only.
-unsafe impl Send for Segment {}
-// SAFETY: as for `Send`.
-unsafe impl Sync for Segment {}
+pub struct Segment(Memory);
 
 impl Segment {
     /// Makes a new segment; the descriptor is for the worker.
@@ -99,11 +83,8 @@ impl Segment {
     ///
     /// If the memory or a descriptor for it cannot be had.
     pub fn create() -> io::Result<(Self, OwnedFd)> {
-        let memfd = sys::memfd(c"pool-rings", SIZE as u64)?;
-        let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
-        sys::seal(memfd.as_fd(), seals)?;
-        let segment = Self::map(&memfd)?;
-        Ok((segment, memfd))
+        let (memory, memfd) = Memory::create()?;
+        Ok((Self(memory), memfd))
     }
 
     /// Maps the segment that the application made.
@@ -112,94 +93,22 @@ impl Segment {
     ///
     /// If the memory cannot be mapped.
     pub fn open(memfd: BorrowedFd<'_>) -> io::Result<Self> {
-        Self::map(&memfd)
-    }
-
-    fn map(memfd: &impl AsRawFd) -> io::Result<Self> {
-        // SAFETY: the kernel chooses a fresh address range, so no memory in use is replaced.
-        let address = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                SIZE,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                memfd.as_raw_fd(),
-                0,
-            )
-        };
-        if address == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let base = NonNull::new(address.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let segment = Self { base };
-        // SAFETY: the range is exactly the mapping made above; the advice changes no contents.
-        if unsafe { libc::madvise(address, SIZE, libc::MADV_DONTFORK) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(segment)
+        Memory::open(memfd).map(Self)
     }
 
     pub(super) fn header(&self) -> &Header {
-        // SAFETY: `base` is page-aligned and maps `PREFIX` bytes, more than a `Header`, for as long
-        // as `self` lives; a header consists of atomics, for which every bit pattern is valid.
-        unsafe { self.base.cast::<Header>().as_ref() }
+        self.0.header()
     }
 
     pub(super) fn last_words(&self) -> &Words {
-        // SAFETY: `LAST_WORDS` is inside the mapping.
-        let words = unsafe { self.base.add(LAST_WORDS) }.cast::<Words>();
-        // SAFETY: as in `header`; `Words` fits between `LAST_WORDS` and `PREFIX`.
-        unsafe { words.as_ref() }
+        self.0.last_words()
     }
 
     pub(super) fn calls(&self) -> Ring {
-        self.ring(PREFIX)
+        Ring(self.0.calls())
     }
 
     pub(super) fn answers(&self) -> Ring {
-        self.ring(PREFIX + RING_SIZE)
+        Ring(self.0.answers())
     }
-
-    fn ring(&self, offset: usize) -> Ring {
-        // SAFETY: both offsets leave `RING_SIZE` bytes of the mapping behind them.
-        let base = unsafe { self.base.add(offset) };
-        // SAFETY: page-aligned and in bounds as told; both ends keep the segment beside the ring.
-        unsafe { Ring::new(base) }
-    }
-}
-
-impl Drop for Segment {
-    fn drop(&mut self) {
-        // SAFETY: the range is this value's own mapping, and nothing borrowed from it is left.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), SIZE) };
-    }
-}
-
-/// Sleeps while `word` is `expected`, at most for `timeout`; may wake early.
-///
-/// The futex is shared between processes, so it is not marked private. See futex(2).
-pub(super) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
-    let timeout = timeout.map(|limit| libc::timespec {
-        tv_sec: limit.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: limit.subsec_nanos().into(),
-    });
-    let limit = timeout
-        .as_ref()
-        .map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: the word and the time outlive the call; the kernel only reads them.
-    unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT,
-            expected,
-            limit,
-        )
-    };
-}
-
-/// Wakes all that sleep on `word`.
-pub(super) fn futex_wake(word: &AtomicU32) {
-    // SAFETY: the word outlives the call, and waking changes no memory.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
 }

@@ -147,7 +147,7 @@ fn a_call_is_either_claimed_or_revoked() {
             thread::yield_now();
         }
         let revoked = end.revoke(first);
-        assert_ne!(revoked, end.has_begun(first));
+        assert!(revoked || end.has_begun(first));
         assert_eq!(claimer.join().unwrap(), u32::from(revoked));
         assert!(!end.revoke(first), "a call was revoked twice");
     }

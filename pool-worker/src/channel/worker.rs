@@ -3,20 +3,20 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::fence;
 use std::time::Instant;
 
+use super::machine::{self, fence};
 use super::notice::{Claim, Notice};
 use super::patience::{Outlook, Patience};
 use super::ring::Ring;
-use super::segment::{Segment, futex_wake};
+use super::segment::Segment;
 use super::{
     BELL_FUTEX, FRAME_HEADER, MAX_BODY, MAX_LAST_WORDS, RING_SIZE, body_len, events, frame_size,
     state,
 };
 use crate::codec::Encoded;
 use crate::protocol::Status;
-use crate::sys::{self, Buffer};
+use crate::sys::Buffer;
 
 mod allowance;
 mod streams;
@@ -224,10 +224,9 @@ impl WorkerEnd {
         self.answers.total(at).store(total, Relaxed);
         self.answers.write_body(at, body);
         self.head += frame_size(body.len());
-        // Publishes the frame and is the full fence before the look at the bell, in one: both
-        // are sequentially consistent.
+        // Publishes the frame and is the full fence before the look at the bell, in one.
         let head = &self.segment.header().answers_head.0;
-        head.swap(self.head, SeqCst);
+        machine::store_fenced(head, self.head);
     }
 
     /// Returns once there is room for an answer's frame of `size` bytes.
@@ -291,12 +290,10 @@ impl WorkerEnd {
         let header = self.segment.header();
         self.last_bell = bell;
         if bell & BELL_FUTEX == 0 {
-            // A full socket means that the application has been rung already, and a closed one that
-            // it is gone: both leave nothing to do here.
-            let _ = sys::send(self.control.as_fd(), &[0], &[]);
+            machine::ring(self.control.as_fd());
         } else {
             header.doorbell.0.fetch_add(1, AcqRel);
-            futex_wake(&header.doorbell.0);
+            header.doorbell.0.wake();
         }
     }
 }

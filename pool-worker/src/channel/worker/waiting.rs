@@ -2,11 +2,10 @@
 
 use std::hint;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::fence;
 use std::time::{Duration, Instant};
 
 use super::WorkerEnd;
-use crate::channel::segment::futex_wait;
+use crate::channel::machine::fence;
 
 /// How many times the worker looks between two looks at the clock while it spins.
 const LOOKS_PER_CLOCK: u32 = 32;
@@ -54,7 +53,7 @@ impl WorkerEnd {
                 doze.store(0, Relaxed);
                 return;
             }
-            futex_wait(doze, 1, None);
+            doze.wait(1, None);
             if ready(self) {
                 return;
             }
