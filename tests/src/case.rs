@@ -113,8 +113,12 @@ fn this_program() -> Command {
     Command::new(env::current_exe().expect("the binary's path is known"))
 }
 
-/// Runs a test in the process that `command` starts; the error tells what went wrong.
-fn run_case(mut command: Command, limit: Duration) -> Result<(), String> {
+/// Runs a test in the process that `command` starts, and gives what it has printed.
+///
+/// # Errors
+///
+/// What went wrong: it failed, took longer than `limit`, or left processes.
+pub fn run_case(mut command: Command, limit: Duration) -> Result<String, String> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mark = format!("{}-{count}", process::id());
@@ -133,20 +137,24 @@ fn run_case(mut command: Command, limit: Duration) -> Result<(), String> {
         match child.try_wait().map_err(|error| error.to_string())? {
             Some(status) => break status,
             None if start.elapsed() > limit => {
-                let report = hang_report(&mark, limit);
+                let where_they_are = whereabouts(&mark);
                 child.kill().map_err(|error| error.to_string())?;
                 child.wait().map_err(|error| error.to_string())?;
                 kill_marked(&mark);
                 let output = read_to_string(&output_path).unwrap_or_default();
-                return Err(format!("{report}\n{output}"));
+                return Err(format!(
+                    "the test hung for {limit:?}; its processes:{where_they_are}\n{output}"
+                ));
             }
             None => thread::sleep(Duration::from_millis(2)),
         }
     };
-    judge(status, &mark).map_err(|report| {
-        let output = read_to_string(&output_path).unwrap_or_default();
-        format!("{report}\n{output}")
-    })
+    let judgement = judge(status, &mark);
+    let output = read_to_string(&output_path).unwrap_or_default();
+    match judgement {
+        Ok(()) => Ok(output),
+        Err(report) => Err(format!("{report}\n{output}")),
+    }
 }
 
 /// What is wrong with a test that ended so.
@@ -168,9 +176,9 @@ fn judge(status: ExitStatus, mark: &str) -> Result<(), String> {
     }
 }
 
-/// Where the threads of all processes of a test stand.
-fn hang_report(mark: &str, limit: Duration) -> String {
-    let mut report = format!("the test hung for {limit:?}; its processes:");
+/// Where the threads of all processes of a test stand, but those of this one, a line each.
+fn whereabouts(mark: &str) -> String {
+    let mut report = String::new();
     for process in marked_processes(mark) {
         report.extend(["\n  ", &process]);
         let pid = process.split(' ').next().unwrap_or_default();
@@ -226,7 +234,7 @@ pub fn harness(tests: &[(&str, fn())], programs: &[(&str, fn())]) -> ExitCode {
         let mut command = this_program();
         command.env(CASE, name);
         match run_case(command, LIMIT) {
-            Ok(()) => println!("test {name} ... ok"),
+            Ok(_) => println!("test {name} ... ok"),
             Err(report) => {
                 println!("test {name} ... FAILED\n{report}");
                 code = ExitCode::FAILURE;

@@ -15,12 +15,12 @@ use crate::{sys, wait::until};
 pub(crate) const MARK: &str = "POOL_TEST_MARK";
 
 /// What of this process, and around it, outlives a test that does not clean up.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Footprint(Vec<String>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Footprint(Vec<String>);
 
 impl Footprint {
     /// The footprint as it is now.
-    pub(crate) fn take() -> Self {
+    pub fn take() -> Self {
         let mut all = descriptors();
         all.extend(threads().into_iter().map(|name| format!("thread {name}")));
         all.extend(lines("/proc/self/maps", &["memfd:"]));
@@ -35,7 +35,7 @@ impl Footprint {
     /// # Panics
     ///
     /// Where it does not come back, with the difference.
-    pub(crate) fn returns(&self) {
+    pub fn returns(&self) {
         let mut now = Self::take();
         for _ in 0..2000 {
             if now == *self {

@@ -18,8 +18,8 @@ pub mod sys;
 pub mod tasks;
 mod wait;
 
-pub use case::{Isolated, harness, isolated, processes, program};
-pub use footprint::{resident, threads};
+pub use case::{Isolated, harness, isolated, processes, program, run_case};
+pub use footprint::{Footprint, resident, threads};
 pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
 pub use scratch::{Gate, Log, Scratch};
 pub use setup::{

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use pool_compare::quantile;
+
 use crate::job::{Entry, Job, Unit};
 
 /// Whatever went wrong with a contestant.
@@ -50,19 +52,6 @@ impl Row {
         let value = self.values.iter().find(|value| value.who == who)?;
         Some(value.median())
     }
-}
-
-/// The value below which lies a part of `numbers`, which may not be empty.
-pub(crate) fn quantile(numbers: &mut [f64], part: f64) -> f64 {
-    numbers.sort_by(f64::total_cmp);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "an index between 0 and the last"
-    )]
-    let index = ((numbers.len() - 1) as f64 * part).round() as usize;
-    numbers[index]
 }
 
 /// Does one job in turns, A B C A B C, and gives its rows.

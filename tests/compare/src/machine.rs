@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// What matters of a machine.
 #[derive(Serialize)]
-pub(crate) struct Machine {
+pub struct Machine {
     processor: String,
     cores: usize,
     memory_gib: u64,
@@ -18,7 +18,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn this() -> Self {
+    /// The one that this process runs on.
+    pub fn this() -> Self {
         let kib = field("/proc/meminfo", "MemTotal").and_then(|text| {
             let number: u64 = text.trim_end_matches(" kB").parse().ok()?;
             Some(number)
@@ -34,7 +35,7 @@ impl Machine {
     }
 
     /// One sentence.
-    pub(crate) fn describe(&self) -> String {
+    pub fn describe(&self) -> String {
         let Self {
             processor,
             cores,

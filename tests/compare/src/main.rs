@@ -6,7 +6,6 @@ mod bounds;
 mod contest;
 mod floors;
 mod job;
-mod machine;
 mod options;
 mod others;
 mod ours;
@@ -23,12 +22,12 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pool_compare::{Machine, write_between};
 use pool_core::Executor;
 
 use contest::{Contestant, Failure, Row};
 use floors::Floor;
 use job::Extent;
-use machine::Machine;
 use options::Options;
 use python::Python;
 use rust::{Pool, Rust};
@@ -37,7 +36,7 @@ use rust::{Pool, Rust};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Between these lines of `BENCHMARKS.md` stands what a run has written.
-const MARKS: [&str; 2] = ["<!-- results -->\n", "<!-- end of results -->\n"];
+const MARKS: [&str; 2] = ["<!-- results -->", "<!-- end of results -->"];
 
 fn main() -> ExitCode {
     // Workers of procspawn do not return from here.
@@ -147,14 +146,8 @@ fn tell_pending(who: &str, calls: u64) -> Result<(), Failure> {
 /// Writes results and plot to where the repository shows them.
 fn write(results: &str, plot: &str) -> Result<(), Failure> {
     let root = Path::new(ROOT);
-    let page = root.join("BENCHMARKS.md");
-    let text = fs::read_to_string(&page)?;
     let [begin, end] = MARKS;
-    let (before, rest) = text.split_once(begin).ok_or("no mark in BENCHMARKS.md")?;
-    let (_, after) = rest
-        .split_once(end)
-        .ok_or("no second mark in BENCHMARKS.md")?;
-    fs::write(page, format!("{before}{begin}{results}{end}{after}"))?;
+    write_between(&root.join("BENCHMARKS.md"), begin, end, results)?;
     fs::create_dir_all(root.join("docs"))?;
     fs::write(root.join("docs/benchmarks.svg"), plot)?;
     Ok(())

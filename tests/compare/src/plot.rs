@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use pool_compare::picture;
+
 use crate::contest::{Row, Value};
 use crate::job::Unit;
 use crate::report::OURS;
@@ -28,12 +30,6 @@ const BAR_HEIGHT: f64 = 14.0;
 const MARGIN: f64 = 20.0;
 
 const STYLE: &str = "\
-text { font: 12px sans-serif; fill: #24292f }
-.title { font-weight: bold; font-size: 13px }
-.note, .tick { fill: #6e7781 }
-.tick { font-size: 10px; text-anchor: middle }
-.label { text-anchor: end }
-.grid { stroke: #d8dee4 }
 .ours { fill: #c2410c }
 .peer { fill: #7c93ab }
 .floor { fill: #cfd8e1 }";
@@ -56,11 +52,7 @@ pub(crate) fn draw(rows: &[Row]) -> String {
         bottom += line.iter().map(|row| height(row)).fold(0.0, f64::max);
     }
     let width = 2.0 * PANEL_WIDTH + 2.0 * MARGIN;
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {bottom}\" \
-         width=\"{width}\" height=\"{bottom}\">\n<style>{STYLE}</style>\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{panels}</svg>\n"
-    )
+    picture(width, bottom, STYLE, &panels)
 }
 
 fn bars_height(row: &Row) -> f64 {

@@ -1,11 +1,9 @@
 //! The outcome as a table, and as JSON.
 
-use std::fmt::Write;
-
+use pool_compare::{Machine, aligned};
 use serde_json::{Value as Json, json};
 
 use crate::contest::Row;
-use crate::machine::Machine;
 
 /// The contestant that the others are compared with.
 pub(crate) const OURS: &str = "pool-core";
@@ -45,33 +43,6 @@ fn cell(row: &Row, who: &str) -> String {
         }
         _ => shown,
     }
-}
-
-fn aligned(lines: &[Vec<String>]) -> String {
-    let widths: Vec<_> = (0..lines[0].len())
-        .map(|column| {
-            lines
-                .iter()
-                .map(|line| line[column].len())
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let mut table = String::new();
-    for (number, line) in lines.iter().enumerate() {
-        for (cell, width) in line.iter().zip(&widths) {
-            // Writing to a text does not fail.
-            let _ = write!(table, "| {cell:width$} ");
-        }
-        table.push_str("|\n");
-        if number == 0 {
-            for width in &widths {
-                let _ = write!(table, "|{}", "-".repeat(width + 2));
-            }
-            table.push_str("|\n");
-        }
-    }
-    table
 }
 
 /// Everything that was measured, for programs.
