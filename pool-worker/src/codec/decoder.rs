@@ -1,9 +1,9 @@
 //! The deserializer.
 
+use super::DecodeError;
 use super::input::{Input, Token};
-use super::{DecodeError, MAX_DEPTH};
-use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, Visitor};
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 /// Reads one value from the front of `input`.
@@ -25,9 +25,7 @@ impl<'a, 'de> Decoder<'a, 'de> {
     fn inner(self) -> Result<Self, DecodeError> {
         match self.levels.checked_sub(1) {
             Some(levels) => Ok(Self { levels, ..self }),
-            None => Err(DecodeError::new(format!(
-                "nested deeper than {MAX_DEPTH} levels"
-            ))),
+            None => Err(self.input.allowance.too_deep()),
         }
     }
 
@@ -62,6 +60,8 @@ impl<'a, 'de> Decoder<'a, 'de> {
         visit: impl FnOnce(&mut Parts<'_, 'de>) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
         let Self { input, levels } = self.inner()?;
+        input.allowance.count(len)?;
+        input.allowance.charge::<T>()?;
         let mut parts = Parts {
             announced: input.announce(len),
             input,
@@ -71,9 +71,7 @@ impl<'a, 'de> Decoder<'a, 'de> {
         let value = visit(&mut parts)?;
         match parts.left {
             0 => Ok(value),
-            left => Err(DecodeError::new(format!(
-                "{left} of {len} items are more than the type takes"
-            ))),
+            left => Err(left_over(left, len)),
         }
     }
 
@@ -81,7 +79,18 @@ impl<'a, 'de> Decoder<'a, 'de> {
     #[inline]
     fn seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.input.token()? {
-            Token::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+            Token::Bytes(bytes) => {
+                self.input.allowance.count(bytes.len())?;
+                let mut octets = Octets {
+                    input: self.input,
+                    bytes,
+                };
+                let value = visitor.visit_seq(&mut octets)?;
+                match octets.bytes.len() {
+                    0 => Ok(value),
+                    left => Err(left_over(left, bytes.len())),
+                }
+            }
             token => self.visit(token, visitor),
         }
     }
@@ -178,6 +187,13 @@ impl<'de> Deserializer<'de> for Decoder<'_, 'de> {
     }
 }
 
+#[cold]
+fn left_over(left: usize, len: usize) -> DecodeError {
+    DecodeError::new(format!(
+        "{left} of {len} items are more than the type takes"
+    ))
+}
+
 /// The elements of a sequence, or the entries of a map.
 struct Parts<'a, 'de> {
     input: &'a mut Input<'de>,
@@ -201,6 +217,7 @@ impl<'de> Parts<'_, 'de> {
 
     #[inline]
     fn value<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, DecodeError> {
+        self.input.allowance.charge::<S::Value>()?;
         seed.deserialize(Decoder::new(self.input, self.levels))
     }
 }
@@ -244,6 +261,31 @@ impl<'de> de::MapAccess<'de> for Parts<'_, 'de> {
     #[inline]
     fn size_hint(&self) -> Option<usize> {
         Some(self.announced.min(self.left))
+    }
+}
+
+/// Bytes as a sequence of numbers.
+struct Octets<'a, 'de> {
+    input: &'a mut Input<'de>,
+    bytes: &'de [u8],
+}
+
+impl<'de> de::SeqAccess<'de> for &mut Octets<'_, 'de> {
+    type Error = DecodeError;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, DecodeError> {
+        let Some(&byte) = self.bytes.split_off_first() else {
+            return Ok(None);
+        };
+        self.input.allowance.charge::<S::Value>()?;
+        seed.deserialize(byte.into_deserializer()).map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.bytes.len())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What values are encoded into, and decoded from.
 
-use super::DecodeError;
+use super::{DecodeError, Limits};
 use crate::sys::Buffer;
 use serde::de::Error as _;
 
@@ -14,6 +14,16 @@ pub struct Encoded {
 }
 
 impl Encoded {
+    /// How many bytes there are in all.
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.parts.iter().map(Buffer::len).sum::<usize>()
+    }
+
+    /// Whether there is not a single byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// What the values are decoded from; those that lie apart are taken out.
     pub fn source(&mut self) -> Source<'_> {
         Source::new(&self.bytes, &mut self.parts)
@@ -25,12 +35,23 @@ impl Encoded {
 pub struct Source<'a> {
     pub(super) bytes: &'a [u8],
     parts: &'a mut [Buffer],
+    pub(super) limits: Limits,
 }
 
 impl<'a> Source<'a> {
     /// All values of `bytes`; those that lie apart are taken out of `parts`.
     pub fn new(bytes: &'a [u8], parts: &'a mut [Buffer]) -> Self {
-        Self { bytes, parts }
+        Self {
+            bytes,
+            parts,
+            limits: Limits::WIDEST,
+        }
+    }
+
+    /// The same, of which no value may be more than `limits` allow.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Takes the next part, which is to be of `len` bytes.

@@ -1,5 +1,6 @@
 //! The bytes that are being decoded, read as `MessagePack` tokens.
 
+use super::limits::{Allowance, Limits};
 use super::{DecodeError, marker};
 use rmp::Marker;
 
@@ -30,13 +31,16 @@ pub(super) struct Input<'de> {
     bytes: &'de [u8],
     /// How many elements may still be announced to those who allocate ahead.
     unannounced: usize,
+    /// How much more may be made of them.
+    pub(super) allowance: Allowance,
 }
 
 impl<'de> Input<'de> {
-    pub(super) fn new(bytes: &'de [u8]) -> Self {
+    pub(super) fn new(bytes: &'de [u8], limits: Limits) -> Self {
         Self {
             bytes,
             unannounced: bytes.len(),
+            allowance: Allowance::new(limits, bytes.len()),
         }
     }
 

@@ -24,7 +24,8 @@
 //!
 //! Decoding trusts nothing: nesting is bounded by [`MAX_DEPTH`], an announced length by the bytes
 //! that are left, and all lengths announced ahead together by the size of the input. So what a
-//! decoder allocates is at most the size of one element for each byte of the input.
+//! decoder allocates is at most the size of one element for each byte of the input, and [`Limits`]
+//! bound that whatever the type.
 
 mod compound;
 mod decoder;
@@ -32,10 +33,12 @@ mod encoded;
 mod encoder;
 mod error;
 mod input;
+mod limits;
 mod plain;
 
 pub use encoded::{Encoded, Source};
 pub use error::{DecodeError, EncodeError};
+pub use limits::Limits;
 
 use decoder::Decoder;
 use encoder::Encoder;
@@ -114,8 +117,11 @@ pub fn decode_from<T: DeserializeOwned + 'static>(
     if let Some(value) = plain::read(source)? {
         return Ok(value);
     }
-    let mut tokens = Input::new(source.bytes);
-    let value = T::deserialize(Decoder::new(&mut tokens, MAX_DEPTH))?;
+    let mut tokens = Input::new(source.bytes, source.limits);
+    let value = T::deserialize(Decoder::new(
+        &mut tokens,
+        source.limits.depth.min(MAX_DEPTH),
+    ))?;
     source.bytes = tokens.bytes();
     Ok(value)
 }

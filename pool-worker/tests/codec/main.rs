@@ -6,6 +6,7 @@
 )]
 
 mod apart;
+mod bombs;
 mod hostile;
 mod refused;
 mod shapes;
