@@ -1,5 +1,6 @@
 //! How an executor is set up.
 
+mod bounds;
 mod hooks;
 mod queue;
 mod recycling;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use pool_worker::protocol::{Setup, StartMethod, Surroundings};
 use pool_worker::registry::registry;
 
+use crate::bounds::Bounds;
 use crate::driver::Pool;
 use crate::environment::Changes;
 use crate::error::Error;
@@ -49,6 +51,7 @@ pub struct ExecutorBuilder {
     terms: Terms,
     grace: Option<Duration>,
     queue_limit: QueueLimit,
+    bounds: Bounds,
     environment: Changes,
     surroundings: Surroundings,
 }
@@ -89,6 +92,7 @@ impl ExecutorBuilder {
         self.check_hooks()?;
         self.check_surroundings()?;
         let recycling = self.recycling()?;
+        let bounds = self.checked_bounds()?;
         size::check_file_limit(workers, size::OTHER_DESCRIPTORS)?;
         let mut plan = Plan {
             setup: Setup {
@@ -112,7 +116,7 @@ impl ExecutorBuilder {
         *directory = directory.take().or(here.ok().map(Into::into));
         let pool = Pool::new(size, self.grace, self.queue_limit)
             .map_err(|error| Error::io("make the event of an executor", error))?;
-        let pool = Arc::new(pool);
+        let pool = Arc::new(pool.within(bounds));
         let supervisor = Supervisor::new(Arc::clone(&pool), server, plan)
             .map_err(|error| Error::io("watch the fork server", error))?;
         let thread = thread::Builder::new()

@@ -7,9 +7,10 @@ use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pool_worker::channel::Payload;
-use pool_worker::codec::{DecodeError, EncodeError, Encoded};
+use pool_worker::codec::{DecodeError, EncodeError, Encoded, Limits};
 use pool_worker::registry::{TaskId, registry};
 use pool_worker::shared::{self, Attachments, Shareable, Shared};
+use pool_worker::sys::Buffer;
 use pool_worker::task::Decoder;
 
 use crate::task_error::{Side, TaskError, TaskErrorKind};
@@ -32,8 +33,14 @@ impl Parcel {
     }
 
     /// Decodes a result, which runs users' code.
-    pub(crate) fn decode<R>(&mut self, decoder: Decoder<R>) -> Result<R, DecodeError> {
-        shared::receiving(&self.attachments, || decoder(self.payload.source()))
+    pub(crate) fn decode<R>(
+        &mut self,
+        decoder: Decoder<R>,
+        limits: Limits,
+    ) -> Result<R, DecodeError> {
+        shared::receiving(&self.attachments, || {
+            decoder(self.payload.source().within(limits))
+        })
     }
 }
 
@@ -73,9 +80,11 @@ pub(crate) fn name_of(task: Result<TaskId, &'static str>) -> &'static str {
     task.map_or_else(|type_name| type_name, |id| registry().name(id))
 }
 
-/// Finds the task and encodes its arguments, outside of any lock: both run users' code.
+/// Finds the task and encodes its arguments, which may have `most` bytes, outside of any lock: both run
+/// users' code.
 pub(crate) fn prepare(
     task: Result<TaskId, &'static str>,
+    most: usize,
     arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
 ) -> Prepared {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
@@ -92,7 +101,7 @@ pub(crate) fn prepare(
         bytes: BUFFER.with(RefCell::take),
         parts: Vec::new(),
     };
-    let attachments = encode(task, &mut encoded, arguments);
+    let attachments = encode(task, &mut encoded, most, arguments);
     let prepared = attachments.map(|attachments| {
         let payload = Payload::take(&mut encoded, 0);
         let arguments = Parcel {
@@ -108,26 +117,37 @@ pub(crate) fn prepare(
     prepared
 }
 
-/// Appends encoded arguments to `encoded`, which is as it was if that fails; gives what they refer to.
+/// Appends encoded arguments of at most `most` bytes to `encoded`, which is as it was if that fails; gives
+/// what they refer to.
 #[inline]
 pub(crate) fn encode(
     task: TaskId,
     encoded: &mut Encoded,
+    most: usize,
     arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
 ) -> Result<Attachments, TaskError> {
     let (bytes, parts) = (encoded.bytes.len(), encoded.parts.len());
     let sent = catch_unwind(AssertUnwindSafe(|| shared::sending(|| arguments(encoded))));
-    let why = match sent {
-        Ok((Ok(()), attachments)) => return Ok(attachments),
-        Ok((Err(error), _)) => error.to_string(),
-        Err(payload) => format!(
+    let failed = |kind| TaskError::new(kind, registry().name(task));
+    let error = match sent {
+        Ok((Ok(()), attachments)) => {
+            let added = encoded.bytes.len() - bytes;
+            let apart = encoded.parts.iter().skip(parts).map(Buffer::len);
+            let size = added + apart.sum::<usize>();
+            if size <= most {
+                return Ok(attachments);
+            }
+            failed(TaskErrorKind::TooLarge).sized(size as u64, most as u64)
+        }
+        Ok((Err(error), _)) => failed(TaskErrorKind::Encode).detail(error.to_string()),
+        Err(payload) => failed(TaskErrorKind::Encode).detail(format!(
             "its Serialize implementation panicked: {}",
             panic_text(payload)
-        ),
+        )),
     };
     encoded.bytes.truncate(bytes);
     encoded.parts.truncate(parts);
-    Err(TaskError::new(TaskErrorKind::Encode, registry().name(task)).detail(why))
+    Err(error)
 }
 
 /// Drops arguments that nobody wants, which is users' code; its panic has been reported by the hook.

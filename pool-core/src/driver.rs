@@ -31,6 +31,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::bounds::Bounds;
 use crate::calls::CallId;
 use crate::gate::Gate;
 use crate::notifier::Notifier;
@@ -72,6 +73,7 @@ pub(crate) struct Pool {
     owner: u32,
     /// How many threads may look for answers at a time, in this process.
     spinners: usize,
+    bounds: Bounds,
 }
 
 /// The scheduler, locked.
@@ -260,7 +262,19 @@ impl Pool {
             poke: Arc::new(sys::event()?),
             owner: sys::forks(),
             spinners,
+            bounds: Bounds::default(),
         })
+    }
+
+    /// The same, for values that are bounded so.
+    pub(crate) fn within(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// How large values may be.
+    #[inline]
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     /// Whether this is a copy, in a fork of the process that the pool belongs to. Nobody serves it

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use pool_worker::codec::Limits;
 use pool_worker::registry::registry;
 use pool_worker::task::Decoder;
 
@@ -166,7 +167,8 @@ impl<R> TaskFuture<R> {
 
     /// Waits for the result.
     pub fn result(self) -> Result<R, TaskError> {
-        decode(self.call.call.redeem(), self.decoder)
+        let limits = self.call.call.pool().bounds().values;
+        decode(self.call.call.redeem(), self.decoder, limits)
     }
 
     /// Waits for the result, at most for `timeout`; after that the future is given back.
@@ -251,14 +253,18 @@ impl<R> TaskFuture<R> {
 
 /// What became of a call, decoded by whoever waited for it.
 #[inline]
-pub(crate) fn decode<R>((task, outcome): Fate, decoder: Decoder<R>) -> Result<R, TaskError> {
+pub(crate) fn decode<R>(
+    (task, outcome): Fate,
+    decoder: Decoder<R>,
+    limits: Limits,
+) -> Result<R, TaskError> {
     let undecodable = |why: String| {
         let task = task.map_or("", |task| registry().name(task));
         TaskError::new(TaskErrorKind::Decode, task).detail(why)
     };
     match outcome {
         Some(Outcome::Returned(mut output)) => {
-            match catch_unwind(AssertUnwindSafe(|| output.decode(decoder))) {
+            match catch_unwind(AssertUnwindSafe(|| output.decode(decoder, limits))) {
                 Ok(result) => result.map_err(|error| undecodable(error.to_string())),
                 Err(payload) => Err(undecodable(format!(
                     "its Deserialize implementation panicked: {}",
@@ -282,7 +288,11 @@ impl<R> Future for TaskFuture<R> {
         if !call.pool().poll_or_wake(call.id(), context.waker()) {
             return Poll::Pending;
         }
-        Poll::Ready(decode(call.take(), self.decoder))
+        Poll::Ready(decode(
+            call.take(),
+            self.decoder,
+            call.pool().bounds().values,
+        ))
     }
 }
 

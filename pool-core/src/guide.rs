@@ -103,6 +103,8 @@
 //! | `MemoryLimit` | the worker had more memory than `memory_limit` allows | is replaced |
 //! | `Killed` | somebody stopped the call, or the executor, while it ran | is replaced |
 //! | `Cancelled` | somebody stopped it before it began | |
+//! | `TooLarge` | the arguments or the result have more bytes than `max_args` or `max_result` allow | goes on |
+//! | `Poisoned` | workers died one after the other, each before it began this very call | is replaced |
 //! | `Encode`, `Decode` | serde refused the arguments or the result, at either end | goes on |
 //! | `UnknownTask` | the function has no `#[task]`, or its library is not linked | |
 //! | `QueueFull` | more calls wait than `queue_limit` or `queue_bytes` allow | |
@@ -153,6 +155,10 @@
 //! assert_eq!((error.kind(), error.attempts()), (TaskErrorKind::WorkerDied, 2));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`started`](crate::TaskError::started) tells whether the task of a failed call may have run at all, and
+//! [`death_cause`](crate::TaskError::death_cause) what its worker died of beyond the signal, where that
+//! can be seen: a stack that overflowed, memory that could not be had, the kernel's OOM killer.
 //!
 //! # Time
 //!

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use pool_worker::Task;
 use pool_worker::channel::Payload;
-use pool_worker::codec::Encoded;
+use pool_worker::codec::{Encoded, Limits};
 use pool_worker::registry::{TaskId, registry};
 use pool_worker::shared::{self, Postbox};
 
@@ -101,7 +101,7 @@ impl Hook {
                 .map_err(|error| error.to_string()),
             check: Arc::new(move |output| {
                 let output = output
-                    .decode(decoder)
+                    .decode(decoder, Limits::WIDEST)
                     .map_err(|error| format!("what it returned cannot be decoded: {error}"))?;
                 sealed::InitOutput::into_result(output)
             }),

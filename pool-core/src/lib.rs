@@ -137,6 +137,17 @@
 //! worker and yields [`MemoryLimit`](TaskErrorKind::MemoryLimit), and a worker that is left with more
 //! after a call is replaced before another begins. [`Executor::stats`] counts both, and all else.
 //!
+//! # Limits to size
+//!
+//! [`max_args`](ExecutorBuilder::max_args) and [`max_result`](ExecutorBuilder::max_result) bound the
+//! bytes of a call's arguments and of its result; what is larger yields
+//! [`TooLarge`](TaskErrorKind::TooLarge), and costs that call alone. Whatever its type, what an
+//! application decodes from a result of `n` bytes takes at most 64 · `n` bytes and 1 GiB, and for each
+//! byte no more than its type can be made of one; what collections keep in reserve comes on top.
+//! [`max_result_elements`](ExecutorBuilder::max_result_elements) and
+//! [`max_result_depth`](ExecutorBuilder::max_result_depth) are stricter, for results from workers that
+//! may mean harm.
+//!
 //! # Waiting
 //!
 //! A [`TaskFuture`] is waited for by a thread ([`result`](TaskFuture::result)), awaited in any async
@@ -215,6 +226,7 @@ mod member;
 mod scheduler;
 
 // Ground: a call and what comes of it, the fork server, system calls, errors.
+mod bounds;
 mod call;
 mod calls;
 mod environment;
@@ -244,7 +256,7 @@ pub use pool_worker::{
 };
 pub use rejected::Rejected;
 pub use stats::Stats;
-pub use task_error::{TaskError, TaskErrorKind};
+pub use task_error::{DeathCause, TaskError, TaskErrorKind};
 pub use wait::{AsCompleted, Timeout, WaitFor, Waited, as_completed, wait};
 
 /// What the output of `#[task]` names. No part of the public interface.

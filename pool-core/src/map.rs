@@ -182,7 +182,7 @@ impl<R, I: Iterator> Map<R, I> {
             self.source.draw(&mut self.flight, None);
             if let Some((_, outcome)) = self.flight.next() {
                 let fate = (self.source.task(), Some(outcome));
-                return Ok(Some(decode(fate, self.decoder)));
+                return Ok(Some(decode(fate, self.decoder, self.flight.limits())));
             }
             if self.flight.count() == 0 {
                 return Ok(None);
@@ -239,7 +239,8 @@ impl<R, I: Iterator> Unordered<R, I> {
             self.source.draw(&mut self.flight, Some(&self.signal));
             if let Some((index, outcome)) = self.flight.next() {
                 let fate = (self.source.task(), Some(outcome));
-                return Ok(Some((index, decode(fate, self.decoder))));
+                let result = decode(fate, self.decoder, self.flight.limits());
+                return Ok(Some((index, result)));
             }
             if self.flight.count() == 0 {
                 return Ok(None);

@@ -337,6 +337,11 @@ impl Member {
         std::mem::take(&mut self.window).into_iter().flatten()
     }
 
+    /// The most bytes of a result that it may return.
+    pub(crate) fn max_result(&self) -> u64 {
+        self.link.max_output()
+    }
+
     pub(crate) fn last_words(&self) -> Option<LastWords> {
         self.link.last_words()
     }

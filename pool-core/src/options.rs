@@ -138,13 +138,25 @@ impl<'a> CallOptions<'a> {
     /// Calls `task` with `args` on a worker; see [`Executor::submit`](crate::Executor::submit).
     pub fn submit<F: Task<S>, S>(&self, task: F, args: F::Args) -> TaskFuture<F::Output> {
         let owned = task.encoder().owned;
-        self.submit_prepared(task, prepare(task.entry(), |out| owned(args, out)))
+        self.submit_prepared(
+            task,
+            prepare(task.entry(), self.max_args(), |out| owned(args, out)),
+        )
     }
 
     /// As [`submit`](Self::submit), with borrowed arguments: they are encoded, not cloned.
     pub fn submit_ref<F: Task<S>, S>(&self, task: F, args: &F::Args) -> TaskFuture<F::Output> {
         let borrowed = task.encoder().borrowed;
-        self.submit_prepared(task, prepare(task.entry(), |out| borrowed(args, out)))
+        self.submit_prepared(
+            task,
+            prepare(task.entry(), self.max_args(), |out| borrowed(args, out)),
+        )
+    }
+
+    /// The most bytes of a call's encoded arguments.
+    #[inline]
+    fn max_args(&self) -> usize {
+        self.pool.bounds().arguments
     }
 
     fn submit_prepared<F: Task<S>, S>(&self, task: F, prepared: Prepared) -> TaskFuture<F::Output> {
@@ -205,7 +217,7 @@ impl<'a> CallOptions<'a> {
         locked.reserve();
         drop(locked);
         let owned = task.encoder().owned;
-        let prepared = prepare(task.entry(), |out| owned(args, out));
+        let prepared = prepare(task.entry(), self.max_args(), |out| owned(args, out));
         let mut locked = self.pool.lock();
         locked.unreserve();
         let refusal = locked.refusal(name);
@@ -215,7 +227,7 @@ impl<'a> CallOptions<'a> {
     /// Calls `task` once on every worker; see [`Executor::broadcast`](crate::Executor::broadcast).
     pub fn broadcast<F: Task<S>, S>(&self, task: F, args: F::Args) -> Vec<TaskFuture<F::Output>> {
         let owned = task.encoder().owned;
-        let prepared = prepare(task.entry(), |out| owned(args, out));
+        let prepared = prepare(task.entry(), self.max_args(), |out| owned(args, out));
         let slots = self.pool.lock().kept_slots();
         // Each has its own, made without the lock: they may be large.
         let calls: Vec<_> = slots.iter().map(|_| prepared.clone()).collect();
@@ -244,9 +256,9 @@ impl<'a> CallOptions<'a> {
         F: Task<S>,
         I: IntoIterator<Item = F::Args>,
     {
-        let owned = task.encoder().owned;
+        let (owned, most) = (task.encoder().owned, self.max_args());
         let prepare = Box::new(move |task, args: F::Args, encoded: &mut Encoded| {
-            encode(task, encoded, |out| owned(args, out))
+            encode(task, encoded, most, |out| owned(args, out))
         });
         self.map_prepared(task, prepare, inputs.into_iter())
     }
@@ -257,9 +269,9 @@ impl<'a> CallOptions<'a> {
         F: Task<S>,
         I: IntoIterator<Item = &'b F::Args>,
     {
-        let borrowed = task.encoder().borrowed;
+        let (borrowed, most) = (task.encoder().borrowed, self.max_args());
         let prepare = Box::new(move |task, args: &'b F::Args, encoded: &mut Encoded| {
-            encode(task, encoded, |out| borrowed(args, out))
+            encode(task, encoded, most, |out| borrowed(args, out))
         });
         self.map_prepared(task, prepare, inputs.into_iter())
     }

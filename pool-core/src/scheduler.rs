@@ -317,7 +317,8 @@ impl Scheduler {
                 }
                 Ok(Some((id, status, body))) => {
                     let pid = member.told_pid();
-                    let error = failure(self.task_name(id), status, &body);
+                    let most = member.max_result();
+                    let error = failure(self.task_name(id), status, &body, most);
                     self.fail(id, with_worker(error, pid));
                     any = true;
                 }
@@ -349,8 +350,8 @@ fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {
     }
 }
 
-/// Why a call has no result, as its worker's answer says it.
-pub(crate) fn failure(task: &'static str, status: Status, body: &Payload) -> TaskError {
+/// Why a call has no result, as the answer of its worker says it, which may return `most` bytes.
+pub(crate) fn failure(task: &'static str, status: Status, body: &Payload, most: u64) -> TaskError {
     let failed = |kind| TaskError::new(kind, task);
     let text = || String::from_utf8_lossy(body.bytes()).into_owned();
     let worker = |kind| failed(kind).side(Side::Worker).detail(text());
@@ -362,5 +363,11 @@ pub(crate) fn failure(task: &'static str, status: Status, body: &Payload) -> Tas
         Status::ArgumentsUndecodable => worker(TaskErrorKind::Decode),
         Status::OutputUnencodable => worker(TaskErrorKind::Encode),
         Status::UnknownTask => failed(TaskErrorKind::UnknownTask).detail(text()),
+        Status::OutputTooLarge => {
+            let size = body.bytes().first_chunk().copied().map(u64::from_le_bytes);
+            failed(TaskErrorKind::TooLarge)
+                .side(Side::Worker)
+                .sized(size.unwrap_or(0), most)
+        }
     }
 }

@@ -45,6 +45,7 @@ mod retiring;
 mod tests;
 mod weighing;
 
+pub(crate) use deaths::RestartLimit;
 use farewell::Farewell;
 use preloading::Preloading;
 pub(crate) use retiring::Recycling;
@@ -56,23 +57,6 @@ const POKE: u64 = u64::MAX;
 const REPORTS: u64 = u64::MAX - 1;
 const SERVER_GONE: u64 = u64::MAX - 2;
 const PRELOAD: u64 = u64::MAX - 3;
-
-/// How many deaths outside of any task an executor bears, and in which time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RestartLimit {
-    pub(crate) deaths: u32,
-    pub(crate) within: Duration,
-}
-
-impl RestartLimit {
-    /// The default for so many workers.
-    fn of(workers: usize) -> Self {
-        Self {
-            deaths: u32::try_from(8 + 2 * workers).unwrap_or(u32::MAX),
-            within: Duration::from_secs(10),
-        }
-    }
-}
 
 /// A worker that has died, until it is known how.
 struct Remains {

@@ -2,9 +2,16 @@
 
 use pool_worker::protocol::PanicReport;
 use std::error::Error;
-use std::fmt::{self, Debug, Display, Write};
+use std::fmt::{self, Debug, Display};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+
+mod cause;
+mod words;
+
+pub use cause::DeathCause;
+pub(crate) use words::Ending;
+use words::Printable;
 
 /// Why a call of a task has no result.
 ///
@@ -33,6 +40,10 @@ pub enum TaskErrorKind {
     Encode,
     /// The arguments or the result could not be decoded.
     Decode,
+    /// The arguments have more bytes than `max_args` allows, or the result than `max_result`.
+    TooLarge,
+    /// It was the next call of one worker after the other that died, so it is taken for the cause.
+    Poisoned,
     /// The function is not known as a task.
     UnknownTask,
     /// The queue is as long as `queue_limit` allows.
@@ -66,6 +77,9 @@ struct Inner {
     /// In how many workers it had died before.
     deaths: u32,
     panic: Option<PanicReport>,
+    cause: Option<DeathCause>,
+    /// How many bytes there were, and how many there may be.
+    size: Option<(u64, u64)>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -119,7 +133,8 @@ impl TaskError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn attempts(&self) -> u32 {
-        let has_begun = self.0.worker.is_some() || self.0.status.is_some();
+        let has_begun = self.0.kind != TaskErrorKind::Poisoned
+            && (self.0.worker.is_some() || self.0.status.is_some());
         self.0.deaths.saturating_add(has_begun.into())
     }
 
@@ -151,6 +166,8 @@ impl TaskError {
             status: None,
             deaths: 0,
             panic: None,
+            cause: None,
+            size: None,
             source: None,
         }))
     }
@@ -250,6 +267,9 @@ impl TaskError {
             (TaskErrorKind::Decode, Side::Worker) => {
                 "was not run, as the worker could not decode its arguments"
             }
+            (TaskErrorKind::TooLarge, Side::Worker) => "returned more than the application takes",
+            (TaskErrorKind::TooLarge, _) => "was not called, as its arguments are too large",
+            (TaskErrorKind::Poisoned, _) => "was given up, as workers died before they began it",
             (TaskErrorKind::UnknownTask, _) => "is not known",
             (TaskErrorKind::QueueFull, _) => "was not queued, as the queue is full",
             (TaskErrorKind::ShutDown, Side::Sharing) => {
@@ -271,6 +291,12 @@ impl TaskError {
         let texts = [self.panic_message(), self.0.detail.as_deref()];
         for text in texts.into_iter().flatten() {
             write!(f, ": {}", Printable(text))?;
+        }
+        if let Some(cause) = self.0.cause {
+            write!(f, ": {cause}")?;
+        }
+        if let Some((size, most)) = self.0.size {
+            write!(f, ": {size} bytes, where {most} are allowed")?;
         }
         match &self.0.source {
             Some(source) if self.0.detail.is_none() => {
@@ -308,7 +334,9 @@ impl TaskError {
     fn remedy(&self) -> &'static str {
         match self.kind() {
             TaskErrorKind::WorkerDied
-                if self.signal() == Some(libc::SIGKILL) && self.0.detail.is_none() =>
+                if self.signal() == Some(libc::SIGKILL)
+                    && self.0.detail.is_none()
+                    && self.0.cause.is_none() =>
             {
                 "; nobody here sent that signal: it was the kernel, for want of memory, or another \
                  process"
@@ -323,56 +351,17 @@ impl TaskError {
             TaskErrorKind::MemoryLimit => {
                 "; have the task hold less at a time, or set a higher memory_limit"
             }
+            TaskErrorKind::TooLarge if self.0.side == Side::Worker => {
+                "; return less, or set a higher max_result"
+            }
+            TaskErrorKind::TooLarge => {
+                "; pass less, share what many calls read, or set a higher max_args"
+            }
             TaskErrorKind::QueueFull => "; wait for earlier calls, or set a higher limit",
             TaskErrorKind::ShutDown => "; make calls before it is closed, or build another",
             _ => "",
         }
     }
-}
-
-/// How a process ended, from the status that `waitpid(2)` gave, in words.
-pub(crate) struct Ending(pub(crate) i32);
-
-impl Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !libc::WIFSIGNALED(self.0) {
-            return write!(f, "exited with status {}", libc::WEXITSTATUS(self.0));
-        }
-        let signal = libc::WTERMSIG(self.0);
-        write!(f, "was killed by signal {signal}")?;
-        signal_name(signal).map_or(Ok(()), |name| write!(f, " ({name})"))
-    }
-}
-
-/// Text from elsewhere, with nothing in it that could rewrite a terminal or forge a line of a log.
-struct Printable<'a>(&'a str);
-
-impl Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|char| {
-            if char.is_control() {
-                write!(f, "{}", char.escape_default())
-            } else {
-                f.write_char(char)
-            }
-        })
-    }
-}
-
-macro_rules! names {
-    ($number:ident: $($name:ident)*) => {
-        match $number {
-            $(libc::$name => Some(stringify!($name)),)*
-            _ => None,
-        }
-    };
-}
-
-fn signal_name(signal: i32) -> Option<&'static str> {
-    names!(signal:
-        SIGHUP SIGINT SIGQUIT SIGILL SIGTRAP SIGABRT SIGBUS SIGFPE SIGKILL SIGUSR1 SIGSEGV SIGUSR2
-        SIGPIPE SIGALRM SIGTERM SIGSTKFLT SIGCHLD SIGCONT SIGSTOP SIGTSTP SIGTTIN SIGTTOU SIGURG
-        SIGXCPU SIGXFSZ SIGVTALRM SIGPROF SIGWINCH SIGIO SIGPWR SIGSYS)
 }
 
 #[cfg(test)]

@@ -129,6 +129,8 @@ pub enum Status {
     OutputUnencodable = 3,
     /// The worker has no task of that name; the body is text that says which it has.
     UnknownTask = 4,
+    /// The output is larger than the application takes; the body is its size, a little-endian `u64`.
+    OutputTooLarge = 5,
 }
 
 impl Status {
@@ -140,6 +142,7 @@ impl Status {
             2 => Some(Self::ArgumentsUndecodable),
             3 => Some(Self::OutputUnencodable),
             4 => Some(Self::UnknownTask),
+            5 => Some(Self::OutputTooLarge),
             _ => None,
         }
     }

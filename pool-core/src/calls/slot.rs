@@ -7,6 +7,10 @@ use pool_worker::registry::{TaskId, registry};
 use crate::call::Parcel;
 use crate::task_error::{TaskError, TaskErrorKind};
 
+/// How often a call may be the next one of a worker that dies. Beyond that the call itself is taken
+/// for the cause: a hostile task can make it seem that it has not begun.
+const MAX_SUSPICIONS: u8 = 8;
+
 /// How a call ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
@@ -152,6 +156,11 @@ impl Call {
             (Stage::Done(Outcome::Failed(error)), None) => error.task(),
             _ => "",
         }
+    }
+
+    /// Whether it is taken for the cause of its workers' deaths.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.suspicions > MAX_SUSPICIONS
     }
 
     /// The kind of error that it ended with, if it did; also after that was taken.

@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pool_worker::codec::Limits;
 use pool_worker::registry::TaskId;
 
 use super::batch::{Batch, Prepare};
@@ -86,6 +87,12 @@ impl Flight {
             waited: false,
             kill_on_drop,
         }
+    }
+
+    /// What may be made of a result.
+    #[inline]
+    pub(super) fn limits(&self) -> Limits {
+        self.pool.bounds().values
     }
 
     /// How many were drawn and not given.

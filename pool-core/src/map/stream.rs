@@ -77,7 +77,8 @@ impl<R, I: Iterator> Stream for MapStream<R, I> {
             this.source.draw(&mut this.flight, None);
             if let Some((_, outcome)) = this.flight.next() {
                 let fate = (this.source.task(), Some(outcome));
-                return Poll::Ready(Some(decode(fate, this.decoder)));
+                let result = decode(fate, this.decoder, this.flight.limits());
+                return Poll::Ready(Some(result));
             }
             let Some((pool, id)) = this.flight.front() else {
                 return Poll::Ready(None);

@@ -8,10 +8,6 @@ use crate::gate::{Breakdown, Gate};
 use crate::member::{Member, Sentence, Unbegun};
 use crate::task_error::{TaskError, TaskErrorKind};
 
-/// How often a call may be the next one of a worker that dies. Beyond that the call itself is taken
-/// for the cause: a hostile task can make it seem that it has not begun.
-const MAX_SUSPICIONS: u8 = 8;
-
 impl Scheduler {
     /// Takes all workers out, for the end. What they are busy with is of no interest any more.
     pub(crate) fn dismiss(&mut self) -> Vec<Member> {
@@ -194,7 +190,7 @@ impl Scheduler {
             let call = self.calls.get_mut(placed.id);
             let is_first = begun.is_empty() && again.is_empty();
             call.suspicions = call.suspicions.saturating_add(is_first.into());
-            if call.binding == Binding::Own || call.suspicions > MAX_SUSPICIONS {
+            if call.binding == Binding::Own || call.is_poisoned() {
                 begun.push(placed.id);
             } else {
                 again.push(placed.id);

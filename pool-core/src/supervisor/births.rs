@@ -149,6 +149,8 @@ impl Supervisor {
         let slot = self.pool.lock().vacant_slot();
         let (segment, rings) = Segment::create()?;
         self.allow_memory(&segment);
+        let mut link = ApplicationEnd::new(segment);
+        link.limit_outputs(self.pool.bounds().result);
         let (control, theirs) = sys::socket_pair()?;
         let control = Arc::new(Postbox::new(control, self.pool.alarm()));
         if let Some(initializer) = &self.hooks.initializer
@@ -167,7 +169,6 @@ impl Supervisor {
         }
         self.next_number += 1;
         self.asked.insert(number, Instant::now());
-        let link = ApplicationEnd::new(segment);
         link.set_place(u32::try_from(slot).unwrap_or(u32::MAX));
         let member = Member::new(
             number,

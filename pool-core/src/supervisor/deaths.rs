@@ -3,17 +3,34 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pool_worker::channel::LastWords;
 use pool_worker::protocol::{LastWordsKind, PanicReport};
 
-use super::{RETRY_MOST, Remains, RestartLimit, Supervisor};
+use super::{RETRY_MOST, Remains, Supervisor};
 use crate::calls::{Binding, CallId};
 use crate::gate::Breakdown;
 use crate::member::{Member, Sentence};
 use crate::scheduler::Scheduler;
-use crate::task_error::{Ending, TaskError, TaskErrorKind};
+use crate::task_error::{DeathCause, Ending, TaskError, TaskErrorKind};
+
+/// How many deaths outside of any task an executor bears, and in which time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RestartLimit {
+    pub(crate) deaths: u32,
+    pub(crate) within: Duration,
+}
+
+impl RestartLimit {
+    /// The default for so many workers.
+    fn of(workers: usize) -> Self {
+        Self {
+            deaths: u32::try_from(8 + 2 * workers).unwrap_or(u32::MAX),
+            within: Duration::from_secs(10),
+        }
+    }
+}
 
 impl Supervisor {
     pub(super) fn fork_failed(&mut self, number: u64, errno: i32) {
@@ -150,6 +167,9 @@ pub(super) fn death(
         }
         Sentence::OverMemory(_) | Sentence::Violation(_) | Sentence::Retired | Sentence::None => {}
     }
+    if scheduler.call(id).is_poisoned() {
+        return new(TaskErrorKind::Poisoned);
+    }
     let place = scheduler.call(id).place;
     let is_about_it = |words: &&LastWords| place.is_some_and(|place| place.seq == words.seq);
     let Some(words) = words.filter(is_about_it) else {
@@ -165,7 +185,7 @@ pub(super) fn death(
             new(TaskErrorKind::WorkerDied).panicked(report())
         }
         LastWordsKind::STACK_OVERFLOW => {
-            new(TaskErrorKind::WorkerDied).detail("the task overflowed its stack")
+            new(TaskErrorKind::WorkerDied).died_of(DeathCause::StackOverflow)
         }
         _ => new(TaskErrorKind::WorkerDied),
     }

@@ -146,7 +146,7 @@ impl Supervisor {
                 if status == Status::Returned {
                     locked.returned(call, body);
                 } else {
-                    let error = failure(registry().name(task), status, &body);
+                    let error = failure(registry().name(task), status, &body, u64::MAX);
                     locked.fail(call, error);
                 }
             }

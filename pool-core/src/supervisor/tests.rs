@@ -9,7 +9,9 @@ use pool_worker::registry::registry;
 use super::*;
 use crate::gate::Gate;
 use crate::member::fixture;
-use crate::scheduler::{QueueLimit, Size};
+use crate::scheduler::{QueueLimit, Scheduler, Size};
+use crate::task_error::TaskErrorKind;
+use crate::terms::Terms;
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(10);
@@ -92,4 +94,27 @@ fn a_preload_is_answered_once() {
     drop(locked);
     supervisor.tear_down();
     pool.notifier().finish();
+}
+
+#[test]
+fn a_call_whose_workers_die_before_they_begin_it_is_told_as_poisoned() {
+    let mut scheduler = Scheduler::new(Size::fixed(1), 0);
+    let call = scheduler.submit(fixture::task(), fixture::arguments(1), &Terms::default());
+    let mut deaths = 0;
+    while !scheduler.call(call).is_done() {
+        let (member, _worker) = fixture::worker(deaths, true);
+        scheduler.admit(0, member);
+        let _ = scheduler.turn();
+        let (member, begun) = scheduler.bury(0).unwrap();
+        deaths += 1;
+        for id in begun {
+            let error = deaths::death(&scheduler, id, &member, Some(libc::SIGSEGV), None);
+            assert_eq!(error.kind(), TaskErrorKind::Poisoned);
+            assert!(!error.started());
+            scheduler.died(id, error);
+        }
+    }
+    assert_eq!(deaths, 9);
+    let failure = scheduler.call(call).failure();
+    assert_eq!(failure, Some(TaskErrorKind::Poisoned));
 }

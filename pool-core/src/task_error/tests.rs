@@ -100,6 +100,81 @@ fn deaths() {
 }
 
 #[test]
+fn causes_of_death() {
+    let died = error(Kind::WorkerDied).worker(4711);
+    assert_eq!(died.death_cause(), None);
+    for (cause, status, text) in [
+        (
+            DeathCause::StackOverflow,
+            libc::SIGSEGV,
+            "task 'thumbs::resize' did not finish, as its worker died: the task overflowed its stack \
+             (worker 4711 was killed by signal 11 (SIGSEGV))",
+        ),
+        (
+            DeathCause::OutOfMemory,
+            libc::SIGABRT,
+            "task 'thumbs::resize' did not finish, as its worker died: it aborted when memory could \
+             not be allocated (worker 4711 was killed by signal 6 (SIGABRT))",
+        ),
+        (
+            DeathCause::OomKiller,
+            libc::SIGKILL,
+            "task 'thumbs::resize' did not finish, as its worker died: most likely the kernel killed \
+             it for want of memory (worker 4711 was killed by signal 9 (SIGKILL))",
+        ),
+    ] {
+        let told = died.clone().status(status).died_of(cause);
+        assert_eq!(told.death_cause(), Some(cause));
+        says(&told, text);
+    }
+}
+
+#[test]
+fn what_is_too_large_says_how_much_and_what_to_do() {
+    let arguments = error(Kind::TooLarge).sized(5000, 1000);
+    says(
+        &arguments,
+        "task 'thumbs::resize' was not called, as its arguments are too large: 5000 bytes, where \
+         1000 are allowed; pass less, share what many calls read, or set a higher max_args",
+    );
+    let sizes = (arguments.size(), arguments.size_limit());
+    assert_eq!(sizes, (Some(5000), Some(1000)));
+    let result = error(Kind::TooLarge).side(Side::Worker).worker(4711);
+    says(
+        &result.sized(5000, 1000),
+        "task 'thumbs::resize' returned more than the application takes: 5000 bytes, where 1000 are \
+         allowed (worker 4711); return less, or set a higher max_result",
+    );
+    assert_eq!(error(Kind::Encode).size(), None);
+}
+
+#[test]
+fn what_has_begun_is_told() {
+    assert!(error(Kind::WorkerDied).worker(4711).started());
+    assert!(!error(Kind::Cancelled).started());
+    assert!(
+        error(Kind::Cancelled).tried_before(1).started(),
+        "a worker had begun it and died"
+    );
+    assert!(error(Kind::Decode).started(), "its result had come");
+    assert!(!error(Kind::Encode).started());
+    assert!(
+        error(Kind::Encode)
+            .side(Side::Worker)
+            .worker(4711)
+            .started()
+    );
+    let poisoned = error(Kind::Poisoned).worker(4711).status(libc::SIGSEGV);
+    assert_eq!((poisoned.started(), poisoned.attempts()), (false, 0));
+    assert!(poisoned.clone().tried_before(1).started());
+    says(
+        &poisoned,
+        "task 'thumbs::resize' was given up, as workers died before they began it (worker 4711 was \
+         killed by signal 11 (SIGSEGV))",
+    );
+}
+
+#[test]
 fn stops() {
     says(
         &error(Kind::TimedOut).detail("2s were allowed").worker(4711),

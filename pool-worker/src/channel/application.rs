@@ -86,6 +86,8 @@ pub struct ApplicationEnd {
     bell_number: u32,
     /// The worker had to be woken, and has not answered since.
     roused: bool,
+    /// The most bytes of an output.
+    pub(super) max_output: u64,
 }
 
 impl ApplicationEnd {
@@ -105,6 +107,7 @@ impl ApplicationEnd {
             partial: None,
             bell_number: 0,
             roused: false,
+            max_output: u64::MAX,
         }
     }
 

@@ -59,6 +59,7 @@ mod machine;
 #[path = "model/mod.rs"]
 mod machine;
 mod notice;
+mod outputs;
 mod patience;
 mod payload;
 mod ring;
@@ -69,6 +70,7 @@ mod worker;
 pub use application::{Answer, ApplicationEnd, LastWords, Offer, Ticket, Violation};
 pub use doorbell::Doorbell;
 pub use notice::{Claim, Notice};
+pub use outputs::MAX_FAILURE;
 pub use patience::{Outlook, Patience};
 pub use payload::{Payload, take_large};
 pub use segment::Segment;

@@ -56,6 +56,8 @@ pub(super) struct Header {
     pub(super) allowance: Line<Allowance>,
     /// Written by the worker.
     pub(super) excess: Line<AtomicU64>,
+    /// Written by the application: the most bytes of an output, 0 where that does not matter.
+    pub(super) max_output: Line<AtomicU64>,
 }
 
 /// How many words of four bytes the last words have; no model looks at them.

@@ -383,6 +383,42 @@ fn lies_in_a_stream_are_found_out() {
 }
 
 #[test]
+fn what_is_larger_than_it_may_be_is_found_out_at_its_beginning() {
+    let table = |len: u64| [len.to_le_bytes(), 1_u64.to_le_bytes()].concat();
+    let says = |status: Status, limit: u64, total: u64, body: &[u8]| {
+        let (segment, memfd) = Segment::create().unwrap();
+        let theirs = Segment::open(memfd.as_fd()).unwrap();
+        let mut end = ApplicationEnd::new(segment);
+        end.limit_outputs(limit);
+        say(&theirs, 0, total, body);
+        let ring = theirs.answers();
+        ring.word(0, 0)
+            .store(status as u32, std::sync::atomic::Ordering::SeqCst);
+        receive(&mut end)
+    };
+    let returned = |limit, total, body: &[u8]| says(Status::Returned, limit, total, body);
+    assert!(returned(100, 100, &[7; 100]).unwrap().is_some());
+    assert!(returned(100, 101, &[7; 101]).is_err());
+    assert!(returned(1 << 20, (1 << 20) + 16, &table(1 << 20)).is_ok());
+    assert!(returned(1 << 20, (1 << 20) + 17, &table((1 << 20) + 1)).is_err());
+    assert!(returned(u64::MAX, (1 << 40) + 16, &table(1 << 40)).is_ok());
+    let panicked = |total, body: &[u8]| says(Status::Panicked, 1, total, body);
+    assert!(panicked(100, &[7; 100]).unwrap().is_some());
+    assert!(panicked(MAX_FAILURE + 16, &table(MAX_FAILURE)).is_ok());
+    assert!(panicked(MAX_FAILURE + 17, &table(MAX_FAILURE + 1)).is_err());
+}
+
+#[test]
+fn a_worker_knows_how_much_it_may_return() {
+    for (limit, known) in [(1, 1), (1 << 40, 1 << 40), (u64::MAX, u64::MAX)] {
+        let (mut end, worker, _socket) = pair();
+        assert_eq!(worker.max_output(), u64::MAX, "nothing was said");
+        end.limit_outputs(limit);
+        assert_eq!((end.max_output(), worker.max_output()), (limit, known));
+    }
+}
+
+#[test]
 fn buffers_arrive_in_memory_that_suits_them() {
     let (mut end, mut worker, _socket) = pair();
     let serving = thread::spawn(move || {

@@ -39,7 +39,7 @@ pub struct Call {
 
 /// The worker's end of a channel: claims calls, commits answers.
 pub struct WorkerEnd {
-    segment: Arc<Segment>,
+    pub(super) segment: Arc<Segment>,
     control: OwnedFd,
     calls: Ring,
     tail: u64,

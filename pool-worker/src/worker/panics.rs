@@ -6,7 +6,7 @@
 //! a function that must not unwind. If it does come back, the loop takes the report, takes the
 //! last words back, and answers the call.
 
-use crate::channel::{MAX_LAST_WORDS, Segment};
+use crate::channel::{MAX_FAILURE, MAX_LAST_WORDS, Segment};
 use crate::protocol::{LastWordsKind, PanicReport};
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -19,6 +19,8 @@ use std::sync::{Arc, Once};
 
 /// The most bytes of any text about a call that failed.
 pub(super) const MAX_TEXT: usize = 64 * 1024;
+
+const _: () = assert!((MAX_TEXT as u64) < MAX_FAILURE / 3, "a report has three");
 
 /// The most bytes of the place in last words.
 const MAX_LAST_PLACE: usize = 512;

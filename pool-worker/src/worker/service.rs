@@ -29,6 +29,8 @@ pub(super) struct Service {
     output: Encoded,
     /// Memory of the last output, if it was large, for large arguments to come.
     spare: Vec<Buffer>,
+    /// The most bytes of an output that the application takes.
+    max_output: u64,
 }
 
 impl Service {
@@ -36,6 +38,7 @@ impl Service {
     pub(super) fn new(end: WorkerEnd, segment: Arc<Segment>, tasks: Vec<Resolved>) -> Self {
         Self {
             scales: Scales::new(&end),
+            max_output: end.max_output(),
             end,
             tasks,
             running: Running::on_this_thread(Arc::clone(&segment)),
@@ -102,7 +105,7 @@ impl Service {
             .watch(call.seq, || entry.call(arguments, output));
         self.running.end();
         match result {
-            Ok(Ok(())) => Status::Returned,
+            Ok(Ok(())) => self.returned(),
             Ok(Err(CallError::Decode(error))) => {
                 self.fail(Status::ArgumentsUndecodable, error.to_string())
             }
@@ -111,6 +114,15 @@ impl Service {
             }
             Err(report) => self.told(panics::encode(&report), Status::Panicked),
         }
+    }
+
+    /// What is in `output` is the answer, unless the application does not take as much.
+    fn returned(&mut self) -> Status {
+        let size = self.output.len() as u64;
+        if size <= self.max_output {
+            return Status::Returned;
+        }
+        self.told(size.to_le_bytes().to_vec(), Status::OutputTooLarge)
     }
 
     fn fail(&mut self, status: Status, reason: String) -> Status {

@@ -36,6 +36,8 @@ macro_rules! tasks {
 tasks! {
     fn double(x: i64) -> i64 { x * 2 }
 
+    fn repeat(count: usize) -> String { "x".repeat(count) }
+
     fn panic_with(message: String) { panic!("{message}") }
 
     fn panic_at_length(repeats: usize) { panic!("{}", "ü€".repeat(repeats)) }

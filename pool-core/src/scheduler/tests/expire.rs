@@ -156,38 +156,27 @@ fn a_call_that_was_to_be_cancelled_begins_no_more() {
 
 #[test]
 fn a_call_that_never_seems_to_begin_ends_with_its_workers() {
-    // More than what counts them can hold.
-    let deaths = 300;
-    let mut world = World::new(1, 1);
-    let call = limited(&mut world, 1, LIMIT, deaths);
-    let mut blamed = 0;
-    for _ in 0..deaths {
-        world.die(0);
-        for id in std::mem::take(&mut world.remains) {
-            assert_eq!(id, call);
-            blamed += 1;
-            world.scheduler.died(id, worker_died());
+    // With retries or without: they are for calls that have begun.
+    for retries in [0, 300] {
+        let mut world = World::new(1, 1);
+        let call = limited(&mut world, 1, LIMIT, retries);
+        let mut deaths = 0;
+        while !world.scheduler.call(call).is_done() {
+            let _ = world.scheduler.turn();
+            world.die(0);
+            deaths += 1;
+            for id in std::mem::take(&mut world.remains) {
+                assert_eq!(id, call);
+                assert!(world.scheduler.call(id).is_poisoned());
+                let error = TaskError::new(TaskErrorKind::Poisoned, "task");
+                world.scheduler.died(id, error);
+            }
+            world.hire(0);
         }
-        assert!(!world.scheduler.call(call).is_done());
-        world.hire(0);
-        let _ = world.scheduler.turn();
+        assert!((2..20).contains(&deaths), "{deaths} deaths");
+        let failure = world.scheduler.call(call).failure();
+        assert_eq!(failure, Some(TaskErrorKind::Poisoned));
     }
-    let innocent = deaths - blamed;
-    assert!(
-        (1..20).contains(&innocent),
-        "{innocent} deaths were not its own"
-    );
-    // Without retries, the first one that it is blamed for is its end.
-    let mut world = World::new(1, 1);
-    let call = limited(&mut world, 1, LIMIT, 0);
-    let lived = (0..=innocent).take_while(|_| {
-        world.die(0);
-        world.hire(0);
-        world.explain();
-        let _ = world.scheduler.turn();
-        !world.scheduler.call(call).is_done()
-    });
-    assert_eq!(lived.count(), usize::try_from(innocent).unwrap());
 }
 
 #[test]

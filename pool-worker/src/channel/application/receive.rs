@@ -96,8 +96,10 @@ impl ApplicationEnd {
         self.let_go(len);
         let answer = answer(seq, status, Payload::Small(body.into()))?;
         if total == len as u64 {
+            self.check_size(answer.status, total)?;
             return Ok(Some(answer));
         }
+        self.check_size(answer.status, total.saturating_sub(len as u64))?;
         let partial = Partial::new(answer.body.bytes(), total, spare(self, seq))?;
         self.partial = Some((seq, answer.status, partial));
         Ok(None)

@@ -12,7 +12,14 @@ use std::thread;
 
 /// The application's end of a service that serves for as long as the test runs.
 fn service(tasks: &[&str]) -> ApplicationEnd {
+    service_of_outputs(tasks, u64::MAX)
+}
+
+/// As [`service`], whose outputs may have so many bytes.
+fn service_of_outputs(tasks: &[&str], most: u64) -> ApplicationEnd {
     let (segment, memfd) = Segment::create().unwrap();
+    let mut application = ApplicationEnd::new(segment);
+    application.limit_outputs(most);
     let tasks = resolve(tasks);
     panics::install_hook();
     thread::spawn(move || {
@@ -24,7 +31,7 @@ fn service(tasks: &[&str]) -> ApplicationEnd {
             service.serve_call();
         }
     });
-    ApplicationEnd::new(segment)
+    application
 }
 
 /// The answer to one call of one task.
@@ -123,6 +130,22 @@ fn an_output_that_fails_to_serialize_is_unencodable() {
     let answer = answered("return_unencodable", &());
     assert_eq!(answer.status, Status::OutputUnencodable);
     assert!(text(&answer).contains("the second value cannot be encoded"));
+}
+
+#[test]
+fn an_output_that_is_too_large_is_told_by_its_size() {
+    let mut end = service_of_outputs(&["repeat", "double"], 20);
+    for (count, size) in [(12, None), (13, Some(21_u64)), (100_000, Some(100_008))] {
+        call(&mut end, 0, 7, &count);
+        let answer = answer(&mut end);
+        let status = size.map_or(Status::Returned, |_| Status::OutputTooLarge);
+        assert_eq!(answer.status, status, "{count} letters");
+        if let Some(size) = size {
+            assert_eq!(answer.body.bytes(), size.to_le_bytes());
+        }
+    }
+    call(&mut end, 1, 8, &21i64);
+    assert_eq!(decoded::<i64>(&answer(&mut end)), 42, "it goes on");
 }
 
 #[test]
