@@ -234,6 +234,7 @@ mod error;
 mod fork_server;
 mod gate;
 mod memory;
+mod oom;
 mod stats;
 mod sys;
 mod task_error;

@@ -19,6 +19,7 @@ use crate::fork_server::ForkServer;
 use crate::gate::Breakdown;
 use crate::hook::Hooks;
 use crate::member::{Member, Sentence};
+use crate::oom::OomKills;
 use crate::sys::{self, Epoll};
 
 /// How long a finished fork server may take to be gone before it is killed.
@@ -108,6 +109,7 @@ pub(crate) struct Supervisor {
     remains: HashMap<u64, Remains>,
     /// Workers of an earlier fork server, of whose end nobody will tell.
     orphans: Vec<u64>,
+    oom_kills: OomKills,
 }
 
 impl Supervisor {
@@ -142,6 +144,7 @@ impl Supervisor {
             silent: Vec::new(),
             remains: HashMap::new(),
             orphans: Vec::new(),
+            oom_kills: OomKills::default(),
         };
         supervisor.watch_server()?;
         supervisor.begin_preload()?;
@@ -159,6 +162,7 @@ impl Supervisor {
     /// Serves until the executor is over, and ends all its processes.
     pub(crate) fn run(mut self) {
         let _end = End(Arc::clone(&self.pool));
+        self.oom_kills.begin();
         let mut events = Vec::new();
         let mut rung = Vec::new();
         let pool = Arc::clone(&self.pool);

@@ -170,4 +170,6 @@ impl LastWordsKind {
     pub const PANICKED_AND_ABORTED: u32 = 2;
     /// The task's stack overflowed.
     pub const STACK_OVERFLOW: u32 = 3;
+    /// The task's thread aborted as memory could not be had.
+    pub const OUT_OF_MEMORY: u32 = 4;
 }

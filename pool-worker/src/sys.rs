@@ -4,6 +4,7 @@
 //! layers above handle `OwnedFd`, `BorrowedFd` and `io::Result` alone. Every descriptor is
 //! close-on-exec from birth.
 
+mod abort;
 mod buffer;
 mod clock;
 mod fd;
@@ -22,6 +23,7 @@ mod task_stack;
 mod tests;
 mod thread;
 
+pub use abort::{clear_failures, watch_aborts};
 pub use buffer::{Buffer, OutOfMemory};
 pub use clock::monotonic;
 pub use fd::{

@@ -109,11 +109,13 @@ fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
     Ok(filled)
 }
 
-/// The service of the calling thread, with its stack watched.
+/// The service of the calling thread, with its end watched.
 fn begin_service(end: WorkerEnd, segment: Arc<Segment>, tasks: Vec<Resolved>) -> Service {
     let service = Service::new(end, segment, tasks);
     let witness = service.witness();
-    if sys::watch_stack(|| witness.stack_overflowed()).is_err() {
+    let watched = sys::watch_stack(|| witness.stack_overflowed())
+        .and_then(|()| sys::watch_aborts(|| witness.ran_out_of_memory()));
+    if watched.is_err() {
         sys::exit(UNABLE);
     }
     service

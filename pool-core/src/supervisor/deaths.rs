@@ -88,12 +88,18 @@ impl Supervisor {
             return;
         };
         let words = member.last_words();
+        let unasked = member.sentence == Sentence::None;
+        let was_killed = status.is_some_and(|status| libc::WTERMSIG(status) == libc::SIGKILL);
+        let by_kernel = unasked && was_killed && self.oom_kills.are_more();
         let mut locked = self.pool.lock();
         let in_a_task = begun
             .iter()
             .any(|&id| locked.call(id).binding != Binding::Own);
         for id in begun {
-            let error = death(&locked, id, &member, status, words.as_ref());
+            let mut error = death(&locked, id, &member, status, words.as_ref());
+            if by_kernel && error.kind() == TaskErrorKind::WorkerDied {
+                error = error.died_of(DeathCause::OomKiller);
+            }
             locked.died(id, error);
         }
         drop(locked);
@@ -186,6 +192,9 @@ pub(super) fn death(
         }
         LastWordsKind::STACK_OVERFLOW => {
             new(TaskErrorKind::WorkerDied).died_of(DeathCause::StackOverflow)
+        }
+        LastWordsKind::OUT_OF_MEMORY => {
+            new(TaskErrorKind::WorkerDied).died_of(DeathCause::OutOfMemory)
         }
         _ => new(TaskErrorKind::WorkerDied),
     }

@@ -2,15 +2,15 @@
 
 use std::sync::Weak;
 
-use pool_worker::channel::{ApplicationEnd, Segment, WorkerEnd};
-use pool_worker::protocol::{Status, Surroundings};
+use pool_worker::channel::{ApplicationEnd, LastWords, Segment, WorkerEnd};
+use pool_worker::protocol::{LastWordsKind, PanicReport, Status, Surroundings};
 use pool_worker::registry::registry;
 
 use super::*;
 use crate::gate::Gate;
 use crate::member::fixture;
 use crate::scheduler::{QueueLimit, Scheduler, Size};
-use crate::task_error::TaskErrorKind;
+use crate::task_error::{DeathCause, TaskErrorKind};
 use crate::terms::Terms;
 
 /// Longer than anything here takes.
@@ -117,4 +117,77 @@ fn a_call_whose_workers_die_before_they_begin_it_is_told_as_poisoned() {
     assert_eq!(deaths, 9);
     let failure = scheduler.call(call).failure();
     assert_eq!(failure, Some(TaskErrorKind::Poisoned));
+}
+
+#[test]
+fn last_words_tell_what_a_worker_died_of() {
+    let mut scheduler = Scheduler::new(Size::fixed(1), 0);
+    let call = scheduler.submit(fixture::task(), fixture::arguments(1), &Terms::default());
+    let (member, mut worker) = fixture::worker(0, true);
+    scheduler.admit(0, member);
+    let _ = scheduler.turn();
+    worker.claim().unwrap();
+    let (member, begun) = scheduler.bury(0).unwrap();
+    assert_eq!(begun, [call]);
+    let report = PanicReport {
+        message: "no luck".into(),
+        ..PanicReport::default()
+    };
+    let words = |kind, seq| LastWords {
+        seq,
+        kind,
+        bytes: rmp_serde::to_vec(&report).unwrap(),
+    };
+    let told = |status, words: LastWords| {
+        deaths::death(&scheduler, call, &member, Some(status), Some(&words))
+    };
+    for (kind, status, tells) in [
+        (
+            LastWordsKind::PANICKED_AND_ABORTED,
+            libc::SIGABRT,
+            (TaskErrorKind::Panicked, true, None),
+        ),
+        (
+            LastWordsKind::PANICKING,
+            libc::SIGABRT,
+            (TaskErrorKind::WorkerDied, true, None),
+        ),
+        (
+            LastWordsKind::PANICKING,
+            libc::SIGKILL,
+            (TaskErrorKind::WorkerDied, false, None),
+        ),
+        (
+            LastWordsKind::STACK_OVERFLOW,
+            libc::SIGSEGV,
+            (
+                TaskErrorKind::WorkerDied,
+                false,
+                Some(DeathCause::StackOverflow),
+            ),
+        ),
+        (
+            LastWordsKind::OUT_OF_MEMORY,
+            libc::SIGABRT,
+            (
+                TaskErrorKind::WorkerDied,
+                false,
+                Some(DeathCause::OutOfMemory),
+            ),
+        ),
+        (99, libc::SIGABRT, (TaskErrorKind::WorkerDied, false, None)),
+    ] {
+        let error = told(status, words(kind, 0));
+        let has_message = error.panic_message() == Some("no luck");
+        assert_eq!(
+            (error.kind(), has_message, error.death_cause()),
+            tells,
+            "{kind}"
+        );
+        assert_eq!(error.signal(), Some(status));
+        // Those about another call tell nothing of this one.
+        let error = told(status, words(kind, 1));
+        let kinds = (error.kind(), error.death_cause());
+        assert_eq!(kinds, (TaskErrorKind::WorkerDied, None), "{kind}");
+    }
 }

@@ -8,6 +8,7 @@
 
 use crate::channel::{MAX_FAILURE, MAX_LAST_WORDS, Segment};
 use crate::protocol::{LastWordsKind, PanicReport};
+use crate::sys;
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::Cell;
@@ -76,6 +77,7 @@ impl Witness {
     pub(super) fn watch<T>(&self, seq: u32, body: impl FnOnce() -> T) -> Result<T, PanicReport> {
         self.seq.store(seq, Relaxed);
         self.state.store(RUNS, Relaxed);
+        sys::clear_failures();
         let result = panic::catch_unwind(panic::AssertUnwindSafe(body));
         let panicked = self.state.load(Relaxed) == PANICKED;
         self.state.store(NONE, Relaxed);
@@ -92,6 +94,13 @@ impl Witness {
     pub(super) fn stack_overflowed(&self) {
         if self.runs_call() {
             self.leave_words(LastWordsKind::STACK_OVERFLOW, &[]);
+        }
+    }
+
+    /// Leaves word that memory could not be had, unless a panic has left its own. Async-signal-safe.
+    pub(super) fn ran_out_of_memory(&self) {
+        if self.state.load(Relaxed) == RUNS {
+            self.leave_words(LastWordsKind::OUT_OF_MEMORY, &[]);
         }
     }
 
