@@ -166,6 +166,7 @@ impl Locked<'_> {
     fn leave_rest(&mut self, more: bool) {
         let soon = self.has_early_alarm()
             || self.is_to_be_weighed()
+            || self.is_to_be_minded()
             || (self.is_unbalanced() && !self.state().balancing);
         let lives = self.has_left_off() || self.lacks_workers() || self.has_unseen_idle();
         if more || soon || lives || self.is_over() {

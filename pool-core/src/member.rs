@@ -29,7 +29,7 @@ mod streams;
 mod take_back;
 mod tenure;
 
-pub(crate) use limits::Begun;
+pub(crate) use limits::{Begun, Unclaimed};
 pub(crate) use take_back::Unbegun;
 pub(crate) use tenure::Tenure;
 

@@ -42,6 +42,7 @@ mod settle;
 mod size;
 mod stats;
 mod stop;
+mod stuck;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +64,24 @@ pub(crate) enum Cancelled {
     Done,
 }
 
+/// What the supervising thread looks at every now and then, and need not be woken for.
+#[derive(Debug)]
+struct Looks {
+    /// The memory of busy workers, or that does not matter.
+    weighing: bool,
+    /// Whether workers begin their calls.
+    minding: bool,
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self {
+            weighing: true,
+            minding: false,
+        }
+    }
+}
+
 /// The calls of an executor and the workers that they are dealt to.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
@@ -82,8 +101,7 @@ pub(crate) struct Scheduler {
     /// rings then, so it has to be looked at.
     to_watch: bool,
     gate: Gate,
-    /// The supervising thread looks at the memory of busy workers, or that does not matter.
-    weighing: bool,
+    looks: Looks,
     /// What had not begun was cancelled, so nothing begins anew.
     cancels: bool,
     /// How long a worker is let live that was asked to end, as its call is out of time.
@@ -107,7 +125,7 @@ impl Scheduler {
             waiting: 0,
             to_watch: false,
             gate: Gate::Open,
-            weighing: true,
+            looks: Looks::default(),
             cancels: false,
             grace: None,
             told: Vec::new(),

@@ -40,6 +40,7 @@ const RETRY_MOST: Duration = Duration::from_secs(1);
 mod births;
 mod deaths;
 mod farewell;
+mod minding;
 mod preloading;
 mod retiring;
 #[cfg(test)]
@@ -48,6 +49,7 @@ mod weighing;
 
 pub(crate) use deaths::RestartLimit;
 use farewell::Farewell;
+use minding::Minding;
 use preloading::Preloading;
 pub(crate) use retiring::Recycling;
 use retiring::Retiring;
@@ -87,6 +89,7 @@ pub(crate) struct Supervisor {
     recycling: Recycling,
     retiring: Retiring,
     weighing: Weighing,
+    minding: Minding,
     server: ForkServer,
     epoll: Epoll,
     /// While the fork server runs the preload, no workers are asked for.
@@ -130,6 +133,7 @@ impl Supervisor {
             recycling: plan.recycling,
             retiring: Retiring::default(),
             weighing: Weighing::default(),
+            minding: Minding::default(),
             server,
             epoll,
             preloading: None,
@@ -177,6 +181,7 @@ impl Supervisor {
             self.retire_old(&mut locked);
             locked.retire_idle();
             let more = locked.look();
+            self.mind(&mut locked);
             self.see_off(&mut locked);
             self.seek(&mut locked);
             if locked.is_over() && self.is_finished(&mut locked) {
@@ -188,6 +193,7 @@ impl Supervisor {
                 self.timeout(&locked)
             };
             drop(locked);
+            self.end_stuck();
             if self.epoll.wait(&mut events, timeout).is_err() {
                 self.break_down("the event loop of the executor failed".into());
                 break;
@@ -258,6 +264,7 @@ impl Supervisor {
             retiring,
             idle,
             weighing,
+            self.minding_time_left(now),
             alarm,
         ]
         .into_iter()

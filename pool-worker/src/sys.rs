@@ -36,7 +36,7 @@ pub(crate) use init_array::{hook_address, is_privileged, unset_variable};
 pub use memory::have_huge_pages;
 #[cfg(target_env = "gnu")]
 pub use memory::keep_freed_memory;
-pub use proc::{anonymous_memory, children, lasting_thread_names, thread_names};
+pub use proc::{anonymous_memory, children, is_stuck, lasting_thread_names, thread_names};
 pub use process::{
     Fork, Image, Reaped, die_with_parent, exit, exit_status, fork, kill, kill_child,
     leave_core_dumps, name_process, new_session, pidfd_of, reap, reap_any, subreaper, terminate,

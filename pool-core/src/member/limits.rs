@@ -19,7 +19,36 @@ pub(crate) struct Begun {
     pub(crate) is_own: bool,
 }
 
+/// A call that a worker would have to begin now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unclaimed {
+    /// The worker's number.
+    pub(crate) worker: u64,
+    pub(crate) pid: u32,
+    /// No two calls of a worker have the same.
+    ticket: Ticket,
+    /// The worker has got as far as to say that it is there.
+    pub(crate) is_set_up: bool,
+}
+
 impl Member {
+    /// The call that the worker would have to begin now, if it has begun none.
+    pub(crate) fn unclaimed(&mut self) -> Option<Unclaimed> {
+        let ticket = self.window.iter().flatten().next()?.ticket;
+        let unclaimed = Unclaimed {
+            worker: self.number,
+            pid: self.pid?,
+            ticket,
+            is_set_up: self.link.claimed_pid().is_some(),
+        };
+        (!self.link.has_begun(ticket)).then_some(unclaimed)
+    }
+
+    /// Whether it has to begin a call, now or after the one that it runs.
+    pub(crate) fn may_be_stuck(&mut self) -> bool {
+        self.live > 1 || self.live == 1 && self.begun().is_none()
+    }
+
     /// The call that the worker has begun and not answered.
     pub(crate) fn begun(&mut self) -> Option<Begun> {
         let placed = self.window.iter().flatten().next()?;

@@ -43,14 +43,14 @@ impl Scheduler {
     /// Notes that the supervising thread looks at the memory of workers, if any is busy; whether any
     /// is. If none is, it has to be woken when one comes to be.
     pub(crate) fn begin_weighing(&mut self) -> bool {
-        self.weighing = self.is_busy();
-        self.weighing
+        self.looks.weighing = self.is_busy();
+        self.looks.weighing
     }
 
     /// Whether the supervising thread has to be woken to look at the memory of workers.
     #[inline]
     pub(crate) fn is_to_be_weighed(&self) -> bool {
-        !self.weighing && self.is_busy()
+        !self.looks.weighing && self.is_busy()
     }
 
     fn is_busy(&self) -> bool {

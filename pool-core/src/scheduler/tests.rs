@@ -476,6 +476,37 @@ fn a_call_that_is_answered_before_it_was_sent_ends_the_worker() {
 }
 
 #[test]
+fn a_worker_that_begins_nothing_loses_its_calls_and_its_life() {
+    let mut world = World::new(1, 1);
+    fast(&mut world);
+    world.scheduler.member(0).unwrap().pid = Some(1);
+    assert!(
+        !world.scheduler.is_to_be_minded(),
+        "it has nothing to begin"
+    );
+    let calls = [submit(&mut world, 1, 8), submit(&mut world, 2, 8)];
+    let _ = world.scheduler.turn();
+    assert!(world.scheduler.is_to_be_minded());
+    assert!(world.scheduler.begin_minding() && !world.scheduler.is_to_be_minded());
+    let unclaimed = world.scheduler.unclaimed();
+    // It begins the first one at the last moment: what lies behind that goes elsewhere, and it lives.
+    let worker = world.workers[0].as_mut().unwrap();
+    worker.claim().unwrap();
+    world.scheduler.end_stuck(unclaimed[0]);
+    assert_eq!(world.scheduler.member(0).unwrap().sentence, Sentence::None);
+    assert_eq!(world.scheduler.queued(), 1);
+    world.workers[0].as_mut().unwrap().answer();
+    let _ = world.scheduler.turn();
+    let unclaimed = world.scheduler.unclaimed();
+    assert_eq!(unclaimed.len(), 1);
+    world.scheduler.end_stuck(unclaimed[0]);
+    let sentence = world.scheduler.member(0).unwrap().sentence;
+    assert!(matches!(sentence, Sentence::Violation(_)));
+    assert_eq!(world.scheduler.queued(), 1, "the other one has not begun");
+    assert!(world.scheduler.call(calls[0]).is_done());
+}
+
+#[test]
 fn an_initializer_that_runs_at_the_end_is_told_of_it() {
     let mut scheduler = Scheduler::new(Size::fixed(1), 0);
     let (member, _worker) = fixture::worker(0, false);

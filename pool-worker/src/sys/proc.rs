@@ -68,6 +68,27 @@ pub fn anonymous_memory(process: impl Display) -> io::Result<u64> {
     Ok(resident.saturating_sub(shared) * page_size())
 }
 
+/// Whether a process has been stopped, or, if it `should_run`, no thread of it runs, wants to, or waits
+/// for a disk. One that a debugger has stopped is not: somebody looks at it. Where `/proc` does not tell,
+/// it is not either.
+pub fn is_stuck(pid: u32, should_run: bool) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    let states: Vec<u8> = threads
+        .flatten()
+        .filter_map(|thread| state_of(&fs::read(thread.path().join("stat")).ok()?))
+        .collect();
+    let are_all = |wanted: &[u8]| states.iter().all(|state| wanted.contains(state));
+    !states.is_empty() && (are_all(b"T") || should_run && are_all(b"ST"))
+}
+
+/// The letter for a thread's state, by its `stat`: behind the name, which may have anything in it.
+fn state_of(stat: &[u8]) -> Option<u8> {
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    stat.get(end + 2).copied()
+}
+
 fn page_size() -> u64 {
     // SAFETY: takes no memory.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };

@@ -148,3 +148,28 @@ fn memory_grows_and_keeps_what_it_holds() {
     assert_eq!(buffer.grow(usize::MAX / 2), Err(OutOfMemory));
     assert_eq!(buffer.len(), 15, "as it was");
 }
+
+#[test]
+fn whoever_is_stopped_is_stuck_and_whoever_sleeps_if_it_should_run() {
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    let becomes = |stuck: [bool; 2]| {
+        let start = std::time::Instant::now();
+        while [is_stuck(pid, false), is_stuck(pid, true)] != stuck {
+            assert!(start.elapsed() < Duration::from_secs(10), "not {stuck:?}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    becomes([false, true]);
+    let stopped = libc::pid_t::try_from(pid).unwrap();
+    // SAFETY: the process is a child that has not been reaped.
+    unsafe { libc::kill(stopped, libc::SIGSTOP) };
+    becomes([true, true]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!is_stuck(pid, true), "it is gone");
+    assert!(!is_stuck(std::process::id(), true), "this thread runs");
+}

@@ -1,0 +1,48 @@
+//! Workers that have calls and begin none.
+
+use super::Scheduler;
+use crate::member::{Member, Sentence, Unbegun, Unclaimed};
+
+impl Scheduler {
+    /// Notes that the supervising thread looks whether workers begin their calls, if any may have to be
+    /// waited for; whether any may. If none, it has to be woken when one comes to be.
+    pub(crate) fn begin_minding(&mut self) -> bool {
+        self.looks.minding = self.may_be_stuck();
+        self.looks.minding
+    }
+
+    /// Whether the supervising thread has to be woken to look whether workers begin their calls.
+    #[inline]
+    pub(crate) fn is_to_be_minded(&mut self) -> bool {
+        !self.looks.minding && self.may_be_stuck()
+    }
+
+    fn may_be_stuck(&mut self) -> bool {
+        self.members.iter_mut().flatten().any(Member::may_be_stuck)
+    }
+
+    /// The calls that workers would have to begin now.
+    pub(crate) fn unclaimed(&mut self) -> Vec<Unclaimed> {
+        let members = self.members.iter_mut().flatten();
+        members.filter_map(Member::unclaimed).collect()
+    }
+
+    /// Gives the calls of a worker to others, which has not begun this one, and has it killed, unless it
+    /// has begun it by now.
+    pub(crate) fn end_stuck(&mut self, unclaimed: Unclaimed) {
+        let found = self.find(unclaimed.worker);
+        let still = found.filter(|(_, member)| member.sentence == Sentence::None);
+        let Some((slot, _)) = still else {
+            return;
+        };
+        self.take_back(slot, Unbegun::All);
+        self.collect(slot);
+        if let Some(member) = self.member(slot)
+            && member.begun().is_none()
+        {
+            member.kill(Sentence::Violation(
+                "it did not begin a call that it had for a second",
+            ));
+        }
+    }
+}
