@@ -135,9 +135,7 @@ impl Supervisor {
                 let pause = self.retry_pause;
                 self.retry_pause = (pause * 2).min(RETRY_MOST);
                 self.vacancies.push(now + pause);
-                if error.kind() != io::ErrorKind::WouldBlock
-                    && self.pool.lock().members().next().is_none()
-                {
+                if error.kind() != io::ErrorKind::WouldBlock && !self.has_workers() {
                     self.count_restart(&format!("a worker could not be asked for: {error}"));
                 }
             }

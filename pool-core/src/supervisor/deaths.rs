@@ -37,7 +37,15 @@ impl Supervisor {
         self.answered(number);
         let error = io::Error::from_raw_os_error(errno);
         self.give_up_on(number);
-        self.count_restart(&format!("a worker could not be forked: {error}"));
+        if !self.has_workers() {
+            self.count_restart(&format!("a worker could not be forked: {error}"));
+        }
+    }
+
+    /// Whether there is a worker, or one that may yet come, so that calls go on although another one
+    /// cannot be had.
+    pub(super) fn has_workers(&self) -> bool {
+        self.pool.lock().members().next().is_some()
     }
 
     /// Lets a worker go that could not be had, and asks for another one after a pause.
