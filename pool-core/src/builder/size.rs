@@ -193,7 +193,12 @@ fn checked(workers: usize) -> Result<usize, Error> {
 
 /// Finds out now whether there will be descriptors enough for so many more workers, and others.
 pub(super) fn check_file_limit(workers: usize, others: u64) -> Result<(), Error> {
-    let usage = sys::open_files().map_err(|error| Error::io("count the open files", error))?;
+    let usage = sys::open_files().map_err(|error| {
+        Error::io(
+            "count the open files in /proc/self/fd, which has to be mounted",
+            error,
+        )
+    })?;
     let needed = workers as u64 * DESCRIPTORS_PER_WORKER + others;
     let allowed = usage.limit.saturating_sub(usage.open);
     if needed > allowed {
