@@ -13,6 +13,7 @@ mod footprint;
 mod misdeed;
 mod scratch;
 mod setup;
+mod skip;
 pub mod suite;
 pub mod sys;
 pub mod tasks;
@@ -25,4 +26,5 @@ pub use scratch::{Gate, Log, Scratch};
 pub use setup::{
     builder, cubed_or_stopped, cubes, executor, holding, maps, pattern, tireless_executor, values,
 };
+pub use skip::skipped;
 pub use wait::{PATIENCE, fails_with, rounds, until};

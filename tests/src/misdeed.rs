@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, panic::panic_any, process};
 
-use pool_core::{TaskError, TaskErrorKind};
+use pool_core::{DeathCause, TaskError, TaskErrorKind};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
 
 use crate::sys;
@@ -93,12 +93,16 @@ impl Misdeed {
             }
             Self::Abort => signal == Some(6) && text.contains("SIGABRT"),
             Self::RaiseSegv | Self::BadWrite => signal == Some(11) && text.contains("SIGSEGV"),
-            Self::StackOverflow => signal == Some(6) || signal == Some(11),
+            Self::StackOverflow => {
+                assert_eq!(error.death_cause(), Some(DeathCause::StackOverflow));
+                signal == Some(6) || signal == Some(11)
+            }
             Self::Exit => code == Some(0) && signal.is_none() && text.contains("exit"),
             Self::ExitAtOnce => code == Some(7) && signal.is_none() && text.contains('7'),
             Self::Kill => signal == Some(9) && text.contains("SIGKILL"),
         };
         assert!(is_right, "{self:?} is told as {error:?}: {text}");
+        assert!(error.started(), "{self:?}: {text}");
         if !matches!(self, Self::Fail | Self::Panic) {
             assert_eq!(error.kind(), TaskErrorKind::WorkerDied, "{self:?}: {text}");
         }

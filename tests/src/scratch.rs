@@ -67,6 +67,16 @@ impl Drop for Scratch {
 pub struct Gate(PathBuf);
 
 impl Gate {
+    /// The gate in the file at `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The file that opens it.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Lets all pass, from now on.
     ///
     /// # Panics

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     error::Error,
+    fs,
     time::{Duration, Instant},
 };
 
@@ -50,6 +51,22 @@ pub fn pids(executor: &Executor) -> BTreeSet<u32> {
     let (held, workers) = hold_all(executor, &scratch);
     assert_eq!(held.len(), executor.workers());
     workers()
+}
+
+/// The fork server of an executor: the parent of its workers.
+///
+/// # Panics
+///
+/// Where there is no worker.
+pub fn fork_server(executor: &Executor) -> u32 {
+    let worker = executor.worker_pids()[0];
+    let stat = fs::read_to_string(format!("/proc/{worker}/stat")).expect("the worker lives");
+    let parent = stat
+        .rsplit(')')
+        .next()
+        .and_then(|rest| rest.split(' ').nth(2));
+    let parent = parent.and_then(|parent| parent.parse().ok());
+    parent.expect("a number in its place")
 }
 
 /// What an executor says of its break, which it says of all that it is asked for, now and later.

@@ -185,3 +185,90 @@ pub fn close_all() {
     // SAFETY: none for the owners of these descriptors, which is what the caller wants to try.
     unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
 }
+
+/// Allows another process `soft` of the resource, up to what it may allow itself.
+pub fn limit_of(pid: u32, resource: u32, soft: u64) -> io::Result<()> {
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    let mut limits = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: there are no new limits, and the pointer for the old ones is to a local of their type.
+    checked(unsafe { libc::prlimit(pid, resource, ptr::null(), limits.as_mut_ptr()) })?;
+    // SAFETY: the call above succeeded, so the kernel has filled it.
+    let mut limits = unsafe { limits.assume_init() };
+    limits.rlim_cur = soft.min(limits.rlim_max);
+    // SAFETY: the pointer is to a local that outlives the call; the old limits are not asked for.
+    checked(unsafe { libc::prlimit(pid, resource, &raw const limits, ptr::null_mut()) }).map(drop)
+}
+
+/// Makes this process one of a user to whom limits to the number of processes apply, if it is not.
+pub fn renounce_privileges() -> io::Result<()> {
+    const NOBODY: u32 = 65_534;
+    // SAFETY: the call has no condition.
+    if unsafe { libc::geteuid() } != 0 {
+        return Ok(());
+    }
+    // SAFETY: takes numbers only.
+    checked(unsafe { libc::setresgid(NOBODY, NOBODY, NOBODY) })?;
+    // SAFETY: takes numbers only.
+    checked(unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) })?;
+    // Else what `/proc` has of this process is root's.
+    // SAFETY: the option takes a number only.
+    checked(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) }).map(drop)
+}
+
+/// Writes to a descriptor what nobody expects there. Whose it is does not matter, nor whether it is one.
+pub fn write_garbage(fd: i32) {
+    let garbage = [0xa5_u8; 4096];
+    let (bytes, len) = (garbage.as_ptr().cast(), garbage.len());
+    // SAFETY: the bytes outlive the call.
+    unsafe { libc::send(fd, bytes, len, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
+    // SAFETY: as above.
+    unsafe { libc::write(fd, bytes, len.min(64)) };
+}
+
+/// Sends `signal` to all processes of a group, as a terminal does.
+pub fn signal_group(group: u32, signal: i32) -> io::Result<()> {
+    let group = libc::pid_t::try_from(group).map_err(io::Error::other)?;
+    // SAFETY: takes and keeps no memory.
+    checked(unsafe { libc::killpg(group, signal) }).map(drop)
+}
+
+/// Has each of these system calls fail with its error in this thread, and in all that it starts.
+pub fn refuse(calls: &[(libc::c_long, i32)]) -> io::Result<()> {
+    const LOAD_NUMBER: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    const IS_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+    let step = |code: u32, k, jt, jf| libc::sock_filter {
+        code: code.try_into().unwrap_or(u16::MAX),
+        jt,
+        jf,
+        k,
+    };
+    let mut filter = vec![step(LOAD_NUMBER, 0, 0, 0)];
+    for &(number, errno) in calls {
+        let number = u32::try_from(number).map_err(io::Error::other)?;
+        let errno = libc::SECCOMP_RET_ERRNO | errno.unsigned_abs();
+        filter.extend([step(IS_EQUAL, number, 0, 1), step(RETURN, errno, 0, 0)]);
+    }
+    filter.push(step(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0));
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).map_err(io::Error::other)?,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: the option takes numbers only.
+    checked(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+    let mode = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: the program and what it points to outlive the call.
+    checked(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) }).map(drop)
+}
+
+/// Sets which modes of files this process does not grant.
+pub fn change_umask(mask: u32) {
+    // SAFETY: the call has no condition.
+    unsafe { libc::umask(mask) };
+}
+
+/// Sets a variable of this process's environment, of which no other thread may read any meanwhile.
+pub fn set_variable(name: &str, value: &str) {
+    // SAFETY: callers run one task at a time in a process of their own.
+    unsafe { std::env::set_var(name, value) };
+}

@@ -16,52 +16,57 @@ use std::{
 use pool_core::{Executor, StartMethod, TaskErrorKind, task};
 use pool_tests::{
     Log, Misdeed, Scratch, executor, functions, harness, processes, program, rounds,
-    suite::pids,
+    suite::{fork_server, pids},
     sys,
     tasks::{cube, hang, misbehave},
     threads, until,
 };
 
+#[path = "host/faults.rs"]
+mod faults;
+
 fn main() -> ExitCode {
+    let tests: &[(&str, fn())] = functions![
+        the_host_has_no_child
+        the_hosts_own_children_are_its_own
+        the_host_ignores_its_children
+        the_host_is_a_subreaper
+        the_hosts_threads_and_mask_stay
+        the_hosts_descriptors_stay_here
+        a_forked_copy_of_the_host_delays_nothing
+        a_forked_copy_of_the_host_ends_nothing
+        killed_applications_leave_nothing
+        applications_killed_at_the_start_leave_nothing
+        applications_killed_while_they_load_leave_nothing
+        what_a_preload_prints_is_printed_once
+        what_tasks_print_is_printed
+        what_tasks_print_last_is_printed
+        a_killed_fork_server_is_replaced
+        work_pending_at_the_end_of_main_is_done
+        an_executor_in_a_static_delays_no_exit
+        exit_with_calls_running
+        a_panic_in_main_kills_what_runs
+        standard_input_is_the_applications
+        without_standard_descriptors
+        a_standard_error_that_nobody_reads_holds_nothing_up
+    ];
+    let programs: &[(&str, fn())] = functions![
+        busy
+        loading
+        printing
+        printing_tasks
+        printing_to_the_end
+        pending
+        in_a_static
+        exiting
+        panicking
+        reading
+        detached
+        complaining
+    ];
     harness(
-        functions![
-            the_host_has_no_child
-            the_hosts_own_children_are_its_own
-            the_host_ignores_its_children
-            the_host_is_a_subreaper
-            the_hosts_threads_and_mask_stay
-            the_hosts_descriptors_stay_here
-            a_forked_copy_of_the_host_delays_nothing
-            a_forked_copy_of_the_host_ends_nothing
-            killed_applications_leave_nothing
-            applications_killed_at_the_start_leave_nothing
-            applications_killed_while_they_load_leave_nothing
-            what_a_preload_prints_is_printed_once
-            what_tasks_print_is_printed
-            what_tasks_print_last_is_printed
-            a_killed_fork_server_is_replaced
-            work_pending_at_the_end_of_main_is_done
-            an_executor_in_a_static_delays_no_exit
-            exit_with_calls_running
-            a_panic_in_main_kills_what_runs
-            standard_input_is_the_applications
-            without_standard_descriptors
-            a_standard_error_that_nobody_reads_holds_nothing_up
-        ],
-        functions![
-            busy
-            loading
-            printing
-            printing_tasks
-            printing_to_the_end
-            pending
-            in_a_static
-            exiting
-            panicking
-            reading
-            detached
-            complaining
-        ],
+        &[tests, faults::TESTS].concat(),
+        &[programs, faults::PROGRAMS].concat(),
     )
 }
 
@@ -362,9 +367,7 @@ fn a_killed_fork_server_is_replaced() {
     let hanging = executor.submit(hang, log.clone());
     log.reaches(1);
     let old = executor.worker_pids();
-    let stat = read_to_string(format!("/proc/{}/stat", old[0])).unwrap();
-    let parent = stat.rsplit(')').next().unwrap().split(' ').nth(2).unwrap();
-    sys::kill(parent.parse().unwrap(), libc::SIGKILL).unwrap();
+    sys::kill(fork_server(&executor), libc::SIGKILL).unwrap();
     let error = hanging.result().unwrap_err();
     assert_eq!(error.kind(), TaskErrorKind::WorkerDied, "{error}");
     assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);

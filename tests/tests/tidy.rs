@@ -281,14 +281,76 @@ fn tables_name_tests_that_are_there() {
     let missing: Vec<_> = named
         .into_iter()
         .filter(|(file, name)| {
-            let path = ["tests/tests/", file, ".rs"].concat();
+            let file = ["tests/tests/", file, ".rs"].concat();
             let function = format!("fn {name}(");
-            let is_there = |path: &str| {
-                let text = fs::read_to_string(root().join(path)).unwrap_or_default();
+            let parts = fs::read_dir(root().join(file.trim_end_matches(".rs")));
+            let parts = parts
+                .into_iter()
+                .flatten()
+                .flatten()
+                .map(|part| part.path());
+            let files = [&*file, "tests/src/suite.rs"].map(|file| root().join(file));
+            let is_there = |path: PathBuf| {
+                let text = fs::read_to_string(path).unwrap_or_default();
                 text.contains(&function)
             };
-            !is_there(&path) && !is_there("tests/src/suite.rs")
+            !files.into_iter().chain(parts).any(is_there)
         })
         .collect();
     assert!(missing.is_empty(), "there are no such tests: {missing:?}");
+}
+
+#[test]
+fn every_fault_of_the_catalogue_is_listed_with_its_tests() {
+    let document = read("tests/README.md");
+    let section = document
+        .split("\n## ")
+        .find(|part| part.starts_with("Faults"));
+    let rows: Vec<(usize, &str)> = section
+        .expect("a section on faults")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .filter_map(|(number, row)| Some((number.parse().ok()?, row)))
+        .collect();
+    let numbers: Vec<usize> = rows.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (1..=74).collect::<Vec<_>>());
+    for source in sources().iter().filter(|source| source.is_test()) {
+        // Names like f07_what_happens.
+        for named in source.text.split("fn f").skip(1) {
+            let name = named.split('(').next().unwrap_or_default();
+            let Some(Ok(number)) = name.split('_').next().map(str::parse::<usize>) else {
+                continue;
+            };
+            let row = rows.iter().find(|(row, _)| *row == number);
+            let listed = row.is_some_and(|(_, row)| row.contains(&format!("f{name}")));
+            assert!(listed, "{}: f{name} is not in its row", source.path);
+        }
+    }
+}
+
+#[test]
+fn processes_are_signalled_by_their_descriptors() {
+    // Their numbers may be those of others by then, unless they are children that were not reaped.
+    let exempt = ["pool-worker/src/sys/process.rs", "tests/"];
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let by_number = source.code().any(|(_, line)| line.contains("libc::kill("));
+        let is_exempt = exempt.iter().any(|path| source.path.starts_with(path));
+        assert!(!by_number || is_exempt, "{}", source.path);
+    }
+    let process = read(exempt[0]);
+    assert_eq!(process.matches("libc::kill(").count(), 1, "that of a child");
+}
+
+#[test]
+fn no_clock_is_read_that_can_be_set() {
+    for source in sources() {
+        let is_ours = ["pool-core/src", "pool-worker/src"];
+        if !is_ours.iter().any(|path| source.path.starts_with(path)) {
+            continue;
+        }
+        for clock in ["SystemTime", "CLOCK_REALTIME", "gettimeofday"] {
+            let read = source.code().any(|(_, line)| line.contains(clock));
+            assert!(!read, "{} reads {clock}", source.path);
+        }
+    }
 }

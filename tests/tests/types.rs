@@ -13,10 +13,10 @@ use std::{
 
 use futures_core::FusedStream;
 use pool_core::{
-    AnyError, AsCompleted, CallOptions, Current, Error, ErrorKind, Executor, ExecutorBuilder, Map,
-    MapStream, Rejected, Shared, StartMethod, Stats, Task, TaskError, TaskErrorKind, TaskFuture,
-    TaskHandle, TaskRef, Timeout, Unordered, WaitFor, Waited, as_completed, current, task,
-    task_ref, wait,
+    AnyError, AsCompleted, CallOptions, Current, DeathCause, Error, ErrorKind, Executor,
+    ExecutorBuilder, Map, MapStream, Rejected, Shared, StartMethod, Stats, Task, TaskError,
+    TaskErrorKind, TaskFuture, TaskHandle, TaskRef, Timeout, Unordered, WaitFor, Waited,
+    as_completed, current, task, task_ref, wait,
 };
 use pool_tests::{
     isolated,
@@ -160,9 +160,10 @@ fn builder() {
     let _: [fn(ExecutorBuilder, Duration) -> ExecutorBuilder; 2] =
         [ExecutorBuilder::task_timeout, ExecutorBuilder::grace];
     let _: fn(ExecutorBuilder, u32) -> ExecutorBuilder = ExecutorBuilder::retries;
-    let _: [fn(ExecutorBuilder, u64) -> ExecutorBuilder; 2] = [
+    let _: [fn(ExecutorBuilder, u64) -> ExecutorBuilder; 3] = [
         ExecutorBuilder::max_tasks_per_worker,
         ExecutorBuilder::memory_limit,
+        ExecutorBuilder::max_result,
     ];
     let _: [fn(ExecutorBuilder, &'static str) -> ExecutorBuilder; 3] = [
         |b, text| b.env(text, text),
@@ -171,8 +172,13 @@ fn builder() {
     ];
     let _: fn(ExecutorBuilder, i32) -> ExecutorBuilder = ExecutorBuilder::nice;
     let _: fn(ExecutorBuilder, Range<usize>) -> ExecutorBuilder = |b, cpus| b.cpu_affinity(cpus);
-    let _: [fn(ExecutorBuilder, usize) -> ExecutorBuilder; 2] =
-        [ExecutorBuilder::queue_limit, ExecutorBuilder::queue_bytes];
+    let _: [fn(ExecutorBuilder, usize) -> ExecutorBuilder; 4] = [
+        ExecutorBuilder::queue_limit,
+        ExecutorBuilder::queue_bytes,
+        ExecutorBuilder::max_args,
+        ExecutorBuilder::max_result_elements,
+    ];
+    let _: fn(ExecutorBuilder, u32) -> ExecutorBuilder = ExecutorBuilder::max_result_depth;
     let _: fn(ExecutorBuilder) -> Result<Executor, Error> = ExecutorBuilder::build;
     let _ = [
         StartMethod::ForkServer,
@@ -248,6 +254,9 @@ fn errors() {
     let _: fn(&TaskError) -> &str = TaskError::task;
     let _: fn(&TaskError) -> Option<u32> = TaskError::worker_pid;
     let _: fn(&TaskError) -> u32 = TaskError::attempts;
+    let _: fn(&TaskError) -> bool = TaskError::started;
+    let _: fn(&TaskError) -> Option<DeathCause> = TaskError::death_cause;
+    let _: [fn(&TaskError) -> Option<u64>; 2] = [TaskError::size, TaskError::size_limit];
     let _: fn(&TaskError) -> Option<i32> = TaskError::signal;
     let _: fn(&TaskError) -> Option<i32> = TaskError::exit_code;
     let _: [fn(&TaskError) -> Option<&str>; 3] = [
@@ -275,6 +284,13 @@ fn errors() {
         TaskErrorKind::QueueFull,
         TaskErrorKind::ShutDown,
         TaskErrorKind::PoolBroken,
+        TaskErrorKind::TooLarge,
+        TaskErrorKind::Poisoned,
+    ];
+    let _ = [
+        DeathCause::StackOverflow,
+        DeathCause::OutOfMemory,
+        DeathCause::OomKiller,
     ];
 }
 
