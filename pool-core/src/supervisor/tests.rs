@@ -93,3 +93,20 @@ fn a_preload_is_answered_once() {
     supervisor.tear_down();
     pool.notifier().finish();
 }
+
+#[test]
+fn a_worker_that_cannot_be_kept_is_forgotten() {
+    let (pool, mut supervisor) = supervisor(Hooks::default());
+    supervisor.recycling.age = Some(LONG);
+    pool.lock().resize(1);
+    supervisor.seek(&mut pool.lock());
+    supervisor.fill_vacancies();
+    assert_eq!(pool.lock().present(), 1);
+    // As if this process may not open one more descriptor.
+    supervisor.forked(0, 1, None);
+    assert_eq!(pool.lock().present(), 0);
+    assert_eq!(supervisor.retiring_time_left(Instant::now()), None);
+    assert_eq!(supervisor.vacancies.len(), 1, "another one is asked for");
+    supervisor.tear_down();
+    pool.notifier().finish();
+}
