@@ -75,7 +75,8 @@ impl ExecutorBuilder {
     ///
     /// Environment, working directory, umask and limits of the workers are those that this process
     /// has now, but for what was set otherwise here, and for the variables by which libraries are
-    /// told how many threads to start; see [`env`](Self::env).
+    /// told how many threads to start; see [`env`](Self::env). If the fork server is killed, the one
+    /// that takes its place finds umask and limits as they are by then.
     ///
     /// # Errors
     ///

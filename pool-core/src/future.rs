@@ -1,5 +1,6 @@
 //! The future of a call.
 
+use std::any::type_name;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -134,19 +135,24 @@ impl TaskHandle {
             f.field("state", &"of another process");
             return f.finish_non_exhaustive();
         }
-        let locked = self.call.pool().lock();
+        let mut locked = self.call.pool().lock();
+        let is_running = locked.is_running(self.call.id());
         let call = locked.call(self.call.id());
-        let state = match call.failure() {
-            _ if !call.is_done() => "pending",
+        let failure = call.failure();
+        let state = match failure {
+            _ if is_running => "running",
+            _ if !call.is_done() => "queued",
             Some(TaskErrorKind::Cancelled) => "cancelled",
             Some(_) => "failed",
-            None => "done",
+            None => "returned",
         };
         let task = call.task_name().to_owned();
         drop(locked);
-        f.field("task", &task)
-            .field("state", &state)
-            .finish_non_exhaustive()
+        f.field("task", &task).field("state", &state);
+        if let Some(kind) = failure {
+            f.field("error", &kind);
+        }
+        f.finish_non_exhaustive()
     }
 }
 
@@ -298,6 +304,7 @@ impl<R> Future for TaskFuture<R> {
 
 impl<R> fmt::Debug for TaskFuture<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.call.describe("TaskFuture", f)
+        let name = format!("TaskFuture<{}>", type_name::<R>());
+        self.call.describe(&name, f)
     }
 }

@@ -303,7 +303,11 @@
 //! # Tasks that start something
 //!
 //! A task may start threads and processes, and submit to an executor of its own. What it leaves behind
-//! when its worker ends is killed; a whole tree of executors goes down with its root.
+//! when its worker ends is killed; a whole tree of executors goes down with its root. A process whose
+//! parent has ended becomes the worker's child; if it ends before the worker does, its entry in the
+//! table of processes stays until then, since none but the task can know which children it still wants
+//! to wait for. Where tasks leave many such behind,
+//! [`max_tasks_per_worker`](crate::ExecutorBuilder::max_tasks_per_worker) bounds them.
 //!
 //! ```
 //! use pool_core::{AnyError, Executor, task};

@@ -37,6 +37,12 @@ pub fn kill(pid: u32, signal: i32) -> io::Result<()> {
     checked(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
+/// Has new files of this process lack these permissions.
+pub fn umask(mask: libc::mode_t) {
+    // SAFETY: takes and keeps no memory.
+    unsafe { libc::umask(mask) };
+}
+
 /// Whether there is a process `pid`, be it a zombie.
 pub fn exists(pid: u32) -> bool {
     kill(pid, 0).is_ok()

@@ -230,7 +230,7 @@ fn killed_applications_leave_nothing() {
         for start_method in ["fork server", "spawn"] {
             let scratch = Scratch::new();
             let log = scratch.log("running");
-            let mut application = start("busy", &[log.path().to_str().unwrap(), start_method]);
+            let application = start("busy", &[log.path().to_str().unwrap(), start_method]);
             log.reaches(2);
             until("their children run", || {
                 let processes = processes();
@@ -241,8 +241,10 @@ fn killed_applications_leave_nothing() {
                     >= 6
             });
             sys::kill(application.id(), signal).unwrap();
-            application.wait().unwrap();
+            let output = application.wait_with_output().unwrap();
             until("nothing is left", || processes().is_empty());
+            let printed = [output.stdout, output.stderr].concat();
+            assert_eq!(String::from_utf8_lossy(&printed), "", "without a word");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Signals: those of the application, those of its workers, and those that come at a bad moment.
 
 use std::{
+    env,
     fs::read_to_string,
-    process::{self, ExitCode},
+    os::unix::process::CommandExt,
+    process::{self, Command, ExitCode, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -10,10 +12,12 @@ use std::{
 
 use pool_core::{StartMethod, TaskErrorKind, task};
 use pool_tests::{
-    builder, executor, fails_with, functions, harness, maps, pattern, rounds,
+    Log, Scratch, builder, executor, fails_with, functions, harness, maps, pattern, program,
+    rounds,
     suite::pids,
     sys,
     tasks::{bytes, cube, even, sum, sum_of},
+    until,
 };
 
 fn main() -> ExitCode {
@@ -22,8 +26,9 @@ fn main() -> ExitCode {
             a_worker_has_them_as_a_fresh_process_does
             what_a_task_does_to_them_is_its_workers_affair
             interruptions_tear_nothing
+            what_a_terminal_sends_reaches_the_application_alone
         ],
-        &[],
+        functions![in_the_foreground],
     )
 }
 
@@ -162,4 +167,51 @@ fn interruptions_tear_nothing() {
     assert_eq!(pids(&executor), workers, "no worker was lost");
     drop(executor);
     sys::heed(libc::SIGUSR1);
+}
+
+/// Tells again and again that it lives, until it is told to end.
+#[task]
+fn tick(ticks: Log, end: Log) {
+    while end.lines().is_empty() {
+        ticks.add(".");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A program that survives interrupts, and has a call running.
+fn in_the_foreground() {
+    sys::catch(libc::SIGINT).unwrap();
+    let [ticks, end] = [1, 2].map(|place| Log::at(env::args().nth(place).unwrap()));
+    executor(1).submit(tick, (ticks, end)).result().unwrap();
+}
+
+fn what_a_terminal_sends_reaches_the_application_alone() {
+    let scratch = Scratch::new();
+    let (ticks, end) = (scratch.log("ticks"), scratch.log("end"));
+    let mut command = program("in_the_foreground");
+    command.args([ticks.path(), end.path()]).process_group(0);
+    let application = command.stderr(Stdio::piped()).spawn().unwrap();
+    let group = format!("-{}", application.id());
+    let send = |signal| {
+        let sent = Command::new("kill").args([signal, "--", &group]).status();
+        assert!(sent.unwrap().success());
+    };
+    let works = || {
+        let before = ticks.lines().len();
+        ticks.reaches(before + 10);
+    };
+    ticks.reaches(1);
+    send("-INT");
+    works();
+    send("-TSTP");
+    until("the application stands still", || {
+        let stat = read_to_string(format!("/proc/{}/stat", application.id()));
+        stat.unwrap().contains(") T ")
+    });
+    works();
+    send("-CONT");
+    end.add("now");
+    let output = application.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

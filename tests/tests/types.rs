@@ -338,5 +338,20 @@ fn the_executor_tells_how_it_is() {
         let told = format!("{executor:?}");
         assert!(told.starts_with("Executor"), "{told}");
         assert_eq!(told.matches("Worker {").count(), 2, "{told}");
+        assert!(told.contains("gate: Open"), "{told}");
+        executor.close();
+        assert!(format!("{executor:?}").contains("gate: Closed"));
+        executor.shutdown();
+        let told = format!("{executor:?}");
+        assert!(told.contains("gate: Closed, workers: []"), "{told}");
+
+        let broken = Executor::builder().initializer(fallible, u8::MAX);
+        let broken = broken.build().unwrap();
+        assert!(broken.submit(cube, 3).result().is_err());
+        let told = format!("{broken:?}");
+        assert!(
+            told.contains("gate: Broken") && told.contains("initializer"),
+            "{told}"
+        );
     });
 }

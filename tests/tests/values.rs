@@ -12,7 +12,7 @@ use std::{
 };
 
 use pool_core::task;
-use pool_tests::{Isolated, Log, Scratch, executor, isolated, until};
+use pool_tests::{Isolated, Log, Scratch, executor, isolated, sys, until};
 use serde::{Deserialize, Serialize};
 
 /// An argument that tells when it is dropped.
@@ -78,6 +78,18 @@ fn surroundings(name: String) -> (Option<String>, PathBuf) {
     (env::var(name).ok(), env::current_dir().unwrap())
 }
 
+/// The permissions that new files of this process lack, and how many it may have open.
+#[task]
+fn mask_and_limit() -> (String, u32) {
+    let value = |file: &str, name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/self/{file}")).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name));
+        value.unwrap().split_whitespace().next().unwrap().to_owned()
+    };
+    let limit = value("limits", "Max open files");
+    (value("status", "Umask:"), limit.parse().unwrap())
+}
+
 /// What was never touched in this process.
 static UNTOUCHED: LazyLock<u32> = LazyLock::new(process::id);
 
@@ -95,8 +107,15 @@ fn a_worker_is_a_fresh_image_in_the_applications_place() {
         std::fs::create_dir(&place).unwrap();
         let home = env::current_dir().unwrap();
         env::set_current_dir(&place).unwrap();
+        sys::umask(0o27);
+        sys::limit(libc::RLIMIT_NOFILE, 321).unwrap();
         let executor = executor(1);
         env::set_current_dir(home).unwrap();
+        sys::umask(0o22);
+        sys::limit(libc::RLIMIT_NOFILE, 345).unwrap();
+        assert_eq!(mask_and_limit(), ("0022".to_owned(), 345));
+        let there = executor.submit(mask_and_limit, ()).result().unwrap();
+        assert_eq!(there, ("0027".to_owned(), 321), "those of `build`");
         let future = executor.submit(surroundings, "POOL_TEST_COLOUR".to_owned());
         let (colour, directory) = future.result().unwrap();
         assert_eq!(colour.as_deref(), Some("blue"));

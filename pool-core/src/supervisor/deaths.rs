@@ -58,6 +58,7 @@ impl Supervisor {
         drop(locked);
         let pause = self.retry_pause;
         self.retry_pause = (pause * 2).min(RETRY_MOST);
+        self.forget(number);
         if let Some((member, begun)) = buried {
             let _ = self.epoll.remove(member.control.as_fd());
             self.remains.insert(number, Remains { member, begun });

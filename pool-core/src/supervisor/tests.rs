@@ -191,3 +191,20 @@ fn last_words_tell_what_a_worker_died_of() {
         assert_eq!(kinds, (TaskErrorKind::WorkerDied, None), "{kind}");
     }
 }
+
+#[test]
+fn a_worker_that_cannot_be_kept_is_forgotten() {
+    let (pool, mut supervisor) = supervisor(Hooks::default());
+    supervisor.recycling.age = Some(LONG);
+    pool.lock().resize(1);
+    supervisor.seek(&mut pool.lock());
+    supervisor.fill_vacancies();
+    assert_eq!(pool.lock().present(), 1);
+    // As if this process may not open one more descriptor.
+    supervisor.forked(0, 1, None);
+    assert_eq!(pool.lock().present(), 0);
+    assert_eq!(supervisor.retiring_time_left(Instant::now()), None);
+    assert_eq!(supervisor.vacancies.len(), 1, "another one is asked for");
+    supervisor.tear_down();
+    pool.notifier().finish();
+}
