@@ -23,6 +23,8 @@
 //! that attends it.
 
 mod call_ref;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::ops::{Deref, DerefMut};
@@ -249,6 +251,16 @@ impl Pool {
         // A thread that looks instead of sleeping wants a core of its own, and so does the worker
         // that it waits for: on one core everybody sleeps.
         let spinners = thread::available_parallelism().map_or(1, usize::from) - 1;
+        Self::with_spinners(spinners, size, grace, queue_limit)
+    }
+
+    /// The same, where so many threads and workers may look instead of sleeping.
+    fn with_spinners(
+        spinners: usize,
+        size: Size,
+        grace: Option<Duration>,
+        queue_limit: QueueLimit,
+    ) -> std::io::Result<Self> {
         Ok(Self {
             state: Mutex::new(State {
                 scheduler: Scheduler::new(size, spinners)

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::sys::{self, Detached, DetachedFork, Readiness};
 use pool_worker::entry::{self, Role};
 use pool_worker::fork_server::{ServerStart, serve};
-use pool_worker::protocol::{Report, Request, Setup, StartMethod};
+use pool_worker::protocol::{self, Report, Request, Setup, StartMethod};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -134,8 +134,7 @@ impl ForkServer {
         if message.length == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        let report = rmp_serde::from_slice(&buffer[..message.length]);
-        let report = report.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
+        let report = protocol::decode(&buffer[..message.length])?;
         Ok(Some((report, message.descriptors.pop())))
     }
 

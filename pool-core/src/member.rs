@@ -123,7 +123,7 @@ impl Member {
         ready: bool,
         tenure: Tenure,
     ) -> Self {
-        let now = Instant::now();
+        let now = sys::now();
         Self {
             number,
             pid: None,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pool_worker::channel::Payload;
-use pool_worker::protocol::{PanicReport, Status};
+use pool_worker::protocol::{self, PanicReport, Status};
 use pool_worker::registry::{TaskId, registry};
 
 use crate::call::Parcel;
@@ -375,7 +375,7 @@ pub(crate) fn failure(task: &'static str, status: Status, body: &Payload, most: 
     let worker = |kind| failed(kind).side(Side::Worker).detail(text());
     match status {
         Status::Returned | Status::Panicked => {
-            let report: PanicReport = rmp_serde::from_slice(body.bytes()).unwrap_or_default();
+            let report: PanicReport = protocol::decode(body.bytes()).unwrap_or_default();
             failed(TaskErrorKind::Panicked).panicked(report)
         }
         Status::ArgumentsUndecodable => worker(TaskErrorKind::Decode),

@@ -12,11 +12,13 @@
 //! shares the application's table of descriptors, so that the fork server's pidfd lands there;
 //! the fork server has a copy.
 
+pub(crate) mod clock;
 mod epoll;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod forks;
 
+pub(crate) use clock::{monotonic, now};
 pub(crate) use epoll::{Epoll, clear_event, event, signal_event};
 pub(crate) use forks::forks;
 pub(crate) use pool_worker::sys::*;

@@ -19,7 +19,7 @@ mod preload;
 mod spare;
 mod surroundings;
 
-use crate::protocol::{Report, Request, Setup, StartMethod};
+use crate::protocol::{self, Report, Request, Setup, StartMethod};
 use crate::registry::registry;
 use crate::sys::{self, Fork, Message, Readiness, Reaped};
 use crate::worker::Resolved;
@@ -70,7 +70,7 @@ pub(crate) fn read_setup(setup: &OwnedFd) -> io::Result<Setup> {
     let mut bytes = vec![0; length];
     // The position of the file is shared with every other reader; it is left alone.
     file.read_exact_at(&mut bytes, 0)?;
-    rmp_serde::from_slice(&bytes).map_err(io::Error::other)
+    protocol::decode(&bytes)
 }
 
 /// Finds this program's tasks by the application's names. All constructors must have run.
@@ -214,8 +214,7 @@ impl Server {
         if message.length == 0 {
             return Ok(Turn::End);
         }
-        let request = rmp_serde::from_slice(&buffer[..message.length]);
-        match request.map_err(io::Error::other)? {
+        match protocol::decode(&buffer[..message.length])? {
             Request::Preload => self.preload(message),
             Request::Fork { worker } => rings_and_control(message)
                 .and_then(|(rings, control)| self.hire(worker, rings, control))

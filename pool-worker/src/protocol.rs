@@ -4,8 +4,28 @@
 //! `rmp-serde`; descriptors ride along as `SCM_RIGHTS`, and only between application and fork
 //! server: no descriptor is ever accepted from a worker.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::io;
+
+/// How many sequences and maps may lie inside one another in a message; none has as many.
+const MAX_DEPTH: usize = 16;
+
+/// Decodes a message, or a part of one.
+///
+/// A worker may have made it up. It could nest as deep as it is long what no message knows, which is
+/// passed over by recursion: a thousand bytes would do for a thread's stack.
+///
+/// # Errors
+///
+/// If it is none.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
+    decoder.set_max_depth(MAX_DEPTH);
+    let message = T::deserialize(&mut decoder);
+    message.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
 
 /// How the processes of an executor come to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -172,4 +192,40 @@ impl LastWordsKind {
     pub const STACK_OVERFLOW: u32 = 3;
     /// The task's thread aborted as memory could not be had.
     pub const OUT_OF_MEMORY: u32 = 4;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn what_nests_deep_is_no_message_and_costs_no_stack() {
+        // A field that no message has, and in it as much as there may be.
+        let mut bytes = vec![0x81, 0xa1, b'x'];
+        bytes.extend(vec![0x91; 100_000]);
+        bytes.push(0xc0);
+        let thread = thread::Builder::new().stack_size(128 << 10).spawn(move || {
+            assert!(decode::<PanicReport>(&bytes).is_err());
+            assert!(decode::<Report>(&bytes).is_err());
+            assert!(decode::<Setup>(&bytes).is_err());
+        });
+        thread.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn the_deepest_message_is_one() {
+        let setup = Setup {
+            tasks: vec!["task".into()],
+            start_method: StartMethod::Spawn,
+            surroundings: Surroundings {
+                directory: Some("/".into()),
+                nice: 3,
+                processors: Some(vec![0]),
+            },
+        };
+        let bytes = rmp_serde::to_vec(&setup).unwrap();
+        let decoded: Setup = decode(&bytes).unwrap();
+        assert_eq!(decoded.surroundings, setup.surroundings);
+    }
 }

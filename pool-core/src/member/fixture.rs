@@ -59,34 +59,37 @@ pub(crate) struct Worker {
 
 /// A member and its worker.
 pub(crate) fn worker(number: u64, ready: bool) -> (Member, Worker) {
+    worker_of(number, ready, Tenure::of(u64::MAX))
+}
+
+/// The same, of such a tenure.
+pub(crate) fn worker_of(number: u64, ready: bool, tenure: Tenure) -> (Member, Worker) {
     let (segment, memfd) = Segment::create().unwrap();
     let theirs = Arc::new(Segment::open(memfd.as_fd()).unwrap());
     let (control, bells): (OwnedFd, OwnedFd) = sys::socket_pair().unwrap();
     let postbox = Arc::new(Postbox::new(control, || {}));
     let worker = Worker {
-        end: WorkerEnd::new(theirs, bells),
+        end: WorkerEnd::new(theirs, bells).by_hand(sys::monotonic, instead_of_sleep),
         claimed: None,
     };
     (
-        Member::new(
-            number,
-            ApplicationEnd::new(segment),
-            postbox,
-            ready,
-            Tenure::of(u64::MAX),
-        ),
+        Member::new(number, ApplicationEnd::new(segment), postbox, ready, tenure),
         worker,
     )
 }
 
+/// What a worker does where it would sleep.
+fn instead_of_sleep() {
+    resume_unwind(Box::new(()));
+}
+
 impl Worker {
-    /// Claims the next call, if there is one, and gives what names it.
+    /// Claims the next call, if there is one, and gives what names it; else the worker is as good as
+    /// asleep.
     pub(crate) fn claim(&mut self) -> Option<u64> {
         let mut arguments = Encoded::default();
         let call = catch_unwind(AssertUnwindSafe(|| {
-            let instead_of_sleep = || resume_unwind(Box::new(()));
-            self.end
-                .next_call(&mut arguments, &mut Vec::new(), instead_of_sleep)
+            self.end.next_call(&mut arguments, &mut Vec::new(), || ())
         }));
         self.claimed = Some(call.ok()?.seq);
         let id = arguments.bytes.first_chunk().unwrap();

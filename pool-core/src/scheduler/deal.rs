@@ -1,6 +1,6 @@
 //! Dealing: how many calls each worker gets ahead, and who gets the next one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Scheduler;
 use crate::calls::{CallId, Calls, Place};
@@ -23,7 +23,7 @@ const NOT_WORTH_MOVING: Duration = Duration::from_micros(100);
 impl Scheduler {
     /// Notes what time it is, for all that is done until this is called again.
     pub(crate) fn look_at_clock(&mut self) {
-        let now = Instant::now();
+        let now = sys::now();
         for member in self.members.iter_mut().flatten() {
             member.look_at_clock(now);
         }

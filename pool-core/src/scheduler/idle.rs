@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::Scheduler;
 use crate::member::Member;
+use crate::sys;
 
 impl Scheduler {
     /// Whether workers that come to be idle may have to end.
@@ -47,7 +48,7 @@ impl Scheduler {
         let Some(timeout) = self.staff.size.idle_timeout else {
             return;
         };
-        let now = Instant::now();
+        let now = sys::now();
         let is_over = |since: Instant| now.saturating_duration_since(since) >= timeout;
         for _ in 0..self.spare() {
             let idle = self

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::LastWords;
-use pool_worker::protocol::{LastWordsKind, PanicReport};
+use pool_worker::protocol::{self, LastWordsKind, PanicReport};
 
 use super::{RETRY_MOST, Remains, Supervisor};
 use crate::calls::{Binding, CallId};
@@ -190,7 +190,7 @@ pub(super) fn death(
     let Some(words) = words.filter(is_about_it) else {
         return new(TaskErrorKind::WorkerDied);
     };
-    let report = || rmp_serde::from_slice::<PanicReport>(&words.bytes).unwrap_or_default();
+    let report = || protocol::decode::<PanicReport>(&words.bytes).unwrap_or_default();
     match words.kind {
         LastWordsKind::PANICKED_AND_ABORTED => new(TaskErrorKind::Panicked).panicked(report()),
         // The words outlive a panic that the task caught, so they tell of an abort only.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use pool_worker::channel::{
     Answer, ApplicationEnd, Offer, Payload, Segment, Sent, Violation, events,
 };
-use pool_worker::protocol::{LastWordsKind, PanicReport, Status};
+use pool_worker::protocol::{self, LastWordsKind, PanicReport, Status};
 use pool_worker::registry::registry;
 
 use super::{PRELOAD, Supervisor, request_within};
@@ -69,7 +69,7 @@ impl Preloading {
         }
         // The words outlive a panic that was caught, so they tell of an abort only.
         let aborted = status.is_none_or(|status| libc::WTERMSIG(status) == libc::SIGABRT);
-        let report: PanicReport = rmp_serde::from_slice(&words.bytes).ok()?;
+        let report: PanicReport = protocol::decode(&words.bytes).ok()?;
         let place = report.location.unwrap_or_default();
         aborted.then(|| format!(", panicking at {place}: {}", report.message))
     }

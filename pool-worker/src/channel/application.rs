@@ -7,6 +7,8 @@ use std::time::Duration;
 mod notices;
 mod receive;
 mod streams;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use super::doorbell::Doorbell;
 use super::machine::fence;

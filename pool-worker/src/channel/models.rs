@@ -226,6 +226,28 @@ fn an_idle_worker_is_heard_of() {
     });
 }
 
+/// One call more than the ring holds takes the room of the first one only once that was read.
+#[test]
+fn what_is_read_is_not_overwritten() {
+    explore(3, || {
+        let (mut end, mut worker) = pair();
+        let body = |seq: u8| [seq; MAX_BODY];
+        (0..4).for_each(|seq| {
+            offer(&mut end, u32::from(seq), &body(seq));
+        });
+        end.wake();
+        let worker = thread::spawn(move || {
+            for seq in 0..4 {
+                let mut arguments = Encoded::default();
+                worker.next_call(&mut arguments, &mut Vec::new(), || ());
+                assert_eq!(arguments.bytes, body(seq));
+            }
+        });
+        let _ = end.offer(7, 4, &payload(&body(4)));
+        worker.join().unwrap();
+    });
+}
+
 /// One answer more than the ring holds: the worker waits for room, and the application for answers.
 #[test]
 fn who_waits_for_room_is_woken() {

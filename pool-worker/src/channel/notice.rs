@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use super::machine::{AtomicU32, AtomicU64};
 use super::segment::Segment;
-use crate::sys;
 
 /// What is said of a call beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +45,7 @@ impl Notice {
 pub struct Claim {
     /// The position of the call's frame.
     position: u64,
-    /// When it is to be over, in nanoseconds of [`sys::monotonic`].
+    /// When it is to be over, in nanoseconds of [`monotonic`](crate::sys::monotonic).
     deadline: u64,
     /// How many workers have begun the call, this one among them.
     pub attempt: u32,
@@ -55,7 +54,12 @@ pub struct Claim {
 impl Claim {
     /// The claim of the call whose frame lies at `position`, with the notice that went before it.
     #[inline]
-    pub(super) fn new(segment: &Segment, position: u64, notice: Option<Notice>) -> Self {
+    pub(super) fn new(
+        segment: &Segment,
+        position: u64,
+        notice: Option<Notice>,
+        clock: fn() -> Duration,
+    ) -> Self {
         let Some(notice) = notice else {
             return Self {
                 position,
@@ -63,7 +67,7 @@ impl Claim {
                 attempt: 1,
             };
         };
-        let now = u64::try_from(sys::monotonic().as_nanos()).unwrap_or(u64::MAX);
+        let now = u64::try_from(clock().as_nanos()).unwrap_or(u64::MAX);
         let stamp = &segment.header().stamp.0;
         stamp.time.store(now, Relaxed);
         stamp.position.store(position, Release);
@@ -74,7 +78,7 @@ impl Claim {
         }
     }
 
-    /// When the call is to be over, by [`sys::monotonic`].
+    /// When the call is to be over, by [`monotonic`](crate::sys::monotonic).
     pub fn deadline(&self) -> Option<Duration> {
         (self.deadline != NO_LIMIT).then(|| Duration::from_nanos(self.deadline))
     }
@@ -86,7 +90,7 @@ impl Claim {
 pub(super) struct Stamp {
     /// The position of its frame, stored last. None lies at 0, where its notice would have to be.
     position: AtomicU64,
-    /// Nanoseconds of [`sys::monotonic`].
+    /// Nanoseconds of [`monotonic`](crate::sys::monotonic).
     time: AtomicU64,
 }
 

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use std::time::Instant;
+use std::time::Duration;
 
 use super::machine::{self, fence};
 use super::notice::{Claim, Notice};
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::codec::Encoded;
 use crate::protocol::Status;
-use crate::sys::Buffer;
+use crate::sys::{self, Buffer};
 
 mod allowance;
 mod streams;
@@ -56,26 +56,30 @@ pub struct WorkerEnd {
     /// For how long it looks for calls before it sleeps, as far as that is allowed.
     outlook: Outlook,
     patience: Patience,
+    clock: fn() -> Duration,
+    /// What is done instead of sleep, if anything is.
+    sleep: Option<fn()>,
 }
 
 /// A run of calls without a pause, to tell how long one takes for the price of a clock reading now
 /// and then.
 #[derive(Default)]
 struct Batch {
-    start: Option<Instant>,
+    start: Option<Duration>,
     calls: u32,
 }
 
 impl Batch {
     /// Counts a call that begins now.
-    fn begin_call(&mut self) {
-        self.start.get_or_insert_with(Instant::now);
+    fn begin_call(&mut self, clock: fn() -> Duration) {
+        self.start.get_or_insert_with(clock);
         self.calls += 1;
     }
 
     /// Ends the batch and gives the nanoseconds that a call of it took.
-    fn end(&mut self) -> Option<u64> {
-        let elapsed = self.start.take()?.elapsed();
+    fn end(&mut self, clock: fn() -> Duration) -> Option<u64> {
+        let start = self.start.take()?;
+        let elapsed = clock().saturating_sub(start);
         let calls = std::mem::take(&mut self.calls);
         let each = elapsed.as_nanos() / u128::from(calls.max(1));
         Some(u64::try_from(each).unwrap_or(u64::MAX).max(1))
@@ -100,6 +104,20 @@ impl WorkerEnd {
             batch: Batch::default(),
             outlook: Outlook::default(),
             patience: Patience::default(),
+            clock: sys::monotonic,
+            sleep: None,
+        }
+    }
+
+    /// The same for a worker that a test moves by hand: `clock` has the time, and `sleep` is called where
+    /// the worker would sleep, after all that it does before. If that unwinds, the worker may be asked
+    /// for its next call again, once it was woken.
+    #[must_use]
+    pub fn by_hand(self, clock: fn() -> Duration, sleep: fn()) -> Self {
+        Self {
+            clock,
+            sleep: Some(sleep),
+            ..self
         }
     }
 
@@ -125,7 +143,7 @@ impl WorkerEnd {
             let total = self.calls.total(at).load(Relaxed);
             let notice = self.notice.take();
             if claimed {
-                let claim = Claim::new(&self.segment, at, notice);
+                let claim = Claim::new(&self.segment, at, notice, self.clock);
                 let len = self.take_body(&mut arguments.bytes);
                 if total != len as u64 {
                     self.take_stream(arguments, total, std::mem::take(spare), &mut before_sleep);
@@ -133,7 +151,7 @@ impl WorkerEnd {
                 if self.batch.calls == CALLS_PER_BATCH {
                     self.publish_pace();
                 }
-                self.batch.begin_call();
+                self.batch.begin_call(self.clock);
                 return Call { task, seq, claim };
             }
             self.let_go(self.body_len(at));
@@ -257,7 +275,7 @@ impl WorkerEnd {
     }
 
     fn publish_pace(&mut self) {
-        if let Some(nanoseconds) = self.batch.end() {
+        if let Some(nanoseconds) = self.batch.end(self.clock) {
             self.segment.header().pace.0.store(nanoseconds, Relaxed);
         }
     }

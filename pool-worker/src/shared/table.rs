@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::DecodeError;
-use crate::protocol::Errand;
+use crate::protocol::{self, Errand};
 use crate::sys::{self, Message, Readiness, Sealed};
 use serde::de::Error;
 
@@ -133,8 +133,7 @@ impl Table {
             if message.length == 0 {
                 return Ok(Taken::End);
             }
-            let errand = rmp_serde::from_slice(&buffer[..message.length]);
-            match errand.map_err(io::Error::other)? {
+            match protocol::decode(&buffer[..message.length])? {
                 Errand::Share { id } => {
                     entries.insert(id, received(message));
                 }

@@ -53,7 +53,10 @@ impl WorkerEnd {
                 doze.store(0, Relaxed);
                 return;
             }
-            doze.wait(1, None);
+            match self.sleep {
+                None => doze.wait(1, None),
+                Some(sleep) => sleep(),
+            }
             if ready(self) {
                 return;
             }
