@@ -23,7 +23,12 @@ impl Parse for Options {
         let mut name: Option<LitStr> = None;
         let mut krate = None;
         while !input.is_empty() {
-            let key = input.call(Ident::parse_any)?;
+            let Ok(key) = input.call(Ident::parse_any) else {
+                errors.push(input.error(format!("#[task] has the options {ACCEPTED}")));
+                skip_value(input)?;
+                skip_comma(input)?;
+                continue;
+            };
             if key != "name" && key != "crate" {
                 let text = format!("#[task] has no option `{key}`; its options are {ACCEPTED}");
                 errors.push(Error::new_spanned(&key, text));
@@ -32,18 +37,17 @@ impl Parse for Options {
                 let text = format!("the option `{key}` wants a value, as in {ACCEPTED}");
                 errors.push(Error::new_spanned(&key, text));
                 skip_value(input)?;
-            } else if key == "name" {
-                input.parse::<Token![=]>()?;
-                let value = input.parse()?;
-                set(&mut name, value, &key, &mut errors);
             } else {
                 input.parse::<Token![=]>()?;
-                let value = input.call(Path::parse_mod_style)?;
-                set(&mut krate, value, &key, &mut errors);
+                if key == "name" {
+                    let value = value(input, "a text", Parse::parse, &mut errors)?;
+                    set(&mut name, value, &key, &mut errors);
+                } else {
+                    let value = value(input, "a path", Path::parse_mod_style, &mut errors)?;
+                    set(&mut krate, value, &key, &mut errors);
+                }
             }
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
-            }
+            skip_comma(input)?;
         }
         if let Some(empty) = name.as_ref().filter(|name| name.value().trim().is_empty()) {
             errors.push(Error::new_spanned(
@@ -59,13 +63,38 @@ impl Parse for Options {
     }
 }
 
+/// The value of an option, unless it is not `what` it has to be.
+fn value<T>(
+    input: ParseStream<'_>,
+    what: &str,
+    parse: fn(ParseStream<'_>) -> Result<T>,
+    errors: &mut Errors,
+) -> Result<Option<T>> {
+    let place = input.span();
+    let value = parse(input);
+    if value.is_err() {
+        let text = format!("this is not {what}; the options are {ACCEPTED}");
+        errors.push(Error::new(place, text));
+        skip_value(input)?;
+    }
+    Ok(value.ok())
+}
+
 /// Takes an option's value, unless it has one already.
-fn set<T>(option: &mut Option<T>, value: T, key: &Ident, errors: &mut Errors) {
+fn set<T>(option: &mut Option<T>, value: Option<T>, key: &Ident, errors: &mut Errors) {
     if option.is_some() {
         let text = format!("the option `{key}` is given twice");
         errors.push(Error::new_spanned(key, text));
     }
-    *option = Some(value);
+    *option = value;
+}
+
+/// Passes over what separates an option from the next one.
+fn skip_comma(input: ParseStream<'_>) -> Result<()> {
+    if !input.is_empty() {
+        input.parse::<Token![,]>()?;
+    }
+    Ok(())
 }
 
 /// Passes over whatever a refused option was given, up to the next comma.
