@@ -11,7 +11,6 @@ use pool_tests::{
     tireless_executor as executor, until,
 };
 
-/// An executor that takes any number of deaths.
 /// Kills a worker from outside.
 fn kill(worker: u32) {
     // It may have died by itself a moment ago.

@@ -15,7 +15,6 @@ use pool_tests::{
     tireless_executor as executor, until,
 };
 
-/// An executor that takes any number of deaths.
 #[test]
 fn no_zombie_while_the_executor_lives() {
     isolated(|| {
