@@ -96,9 +96,9 @@ pub(crate) fn prepare(
         }
     };
     // A small call needs no memory of its own. A Serialize implementation may submit calls itself: it
-    // then finds an empty buffer here.
+    // then finds an empty buffer here, and the destructor of a thread's variable may find none.
     let mut encoded = Encoded {
-        bytes: BUFFER.with(RefCell::take),
+        bytes: BUFFER.try_with(RefCell::take).unwrap_or_default(),
         parts: Vec::new(),
     };
     let attachments = encode(task, &mut encoded, most, arguments);
@@ -112,7 +112,7 @@ pub(crate) fn prepare(
     });
     if encoded.bytes.capacity() <= KEPT_BUFFER {
         encoded.bytes.clear();
-        BUFFER.with(|kept| kept.replace(encoded.bytes));
+        let _ = BUFFER.try_with(|kept| kept.replace(encoded.bytes));
     }
     prepared
 }

@@ -1,14 +1,15 @@
 //! Calls and their results.
 
 use std::{
-    collections::BTreeMap, io, panic::panic_any, process, sync::Arc, thread, time::Duration,
+    cell::RefCell, collections::BTreeMap, io, panic::panic_any, process, sync::Arc, thread,
+    time::Duration,
 };
 
 use pool_core::{AnyError, Executor, TaskErrorKind, task, task_ref};
 use pool_tests::{
-    Isolated, Scratch, executor, fails_with, isolated, processes, rounds,
+    Isolated, Scratch, cubes, executor, fails_with, isolated, processes, rounds,
     suite::pids,
-    tasks::{add, cube, even, hold, note, nothing, parse, pid, work},
+    tasks::{add, cube, even, hold, note, nothing, parse, pid, sum, sum_of, work},
 };
 use pool_tests_dependency as dependency;
 
@@ -250,6 +251,42 @@ fn built_used_and_dropped_in_three_threads() {
             "workers outlive the thread that built them"
         );
         thread::spawn(move || drop(executor)).join().unwrap();
+    });
+}
+
+/// Makes calls in a destructor at the very end of a thread.
+struct Late(Arc<Executor>);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        let Self(executor) = self;
+        assert_eq!(executor.submit(cube, 3).result().unwrap(), 27);
+        let text = "x".repeat(100);
+        let twice = executor.submit_ref(dependency::twice, &text).result();
+        assert_eq!(twice.unwrap(), text.repeat(2));
+        let cubed = executor.map(cube, 0..10).map(Result::unwrap);
+        assert!(cubed.eq(cubes(10)));
+        let numbers = executor.share_slice(&[1, 2, 3]).unwrap();
+        let shared = executor.submit(sum, numbers).result();
+        assert_eq!(shared.unwrap(), sum_of(&[1, 2, 3]));
+        let awaited = pollster::block_on(executor.submit(cube, 4));
+        assert_eq!(awaited.unwrap(), 64);
+    }
+}
+
+#[test]
+fn calls_at_the_very_end_of_a_thread() {
+    thread_local!(static LATE: RefCell<Option<Late>> = const { RefCell::new(None) });
+    isolated(|| {
+        let executor = Arc::new(executor(1));
+        let (late, used) = (Late(executor.clone()), executor);
+        let thread = thread::spawn(move || {
+            LATE.set(Some(late));
+            // What calls need of the thread comes to be after that, and so goes before it.
+            let numbers = used.share_slice(&[1]).unwrap();
+            used.submit(sum, numbers).result().unwrap();
+        });
+        thread.join().unwrap();
     });
 }
 

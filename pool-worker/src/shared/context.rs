@@ -2,6 +2,7 @@
 //! [`Shared`](super::Shared) inside knows what it is to become.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use super::segment::{Attachments, Segment, Segments};
@@ -36,12 +37,18 @@ thread_local! {
         Cell::new(Context { mode: Mode::Outside, attached: false })
     };
     /// What the arguments refer to: those being encoded, or those of the call whose result is being
-    /// decoded.
-    static ATTACHED: RefCell<Segments> = RefCell::default();
+    /// decoded. Each scope leaves it empty; it is not dropped, since destructors of a thread's variables
+    /// may make calls.
+    static ATTACHED: ManuallyDrop<RefCell<Segments>> = ManuallyDrop::default();
     /// What was shared with this thread, if it is a worker's task thread.
     static TABLE: OnceCell<Arc<Table>> = const { OnceCell::new() };
     /// Counts the calls that this thread serves.
     static CALL: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Has the arguments refer to these; gives what they referred to before.
+fn exchange(segments: Segments) -> Segments {
+    ATTACHED.with(|attached| attached.replace(segments))
 }
 
 /// A context, for as long as this lives.
@@ -59,7 +66,7 @@ impl Scope {
         let outer = CONTEXT.replace(Context { mode, attached });
         Self {
             outer,
-            attached: outer.attached.then(|| ATTACHED.take()),
+            attached: outer.attached.then(|| exchange(Segments::new())),
         }
     }
 }
@@ -69,7 +76,7 @@ impl Drop for Scope {
     fn drop(&mut self) {
         let inner = CONTEXT.replace(self.outer);
         if inner.attached || self.outer.attached {
-            ATTACHED.set(self.attached.take().unwrap_or_default());
+            exchange(self.attached.take().unwrap_or_default());
         }
     }
 }
@@ -80,7 +87,7 @@ pub fn sending<R>(encode: impl FnOnce() -> R) -> (R, Attachments) {
     let _scope = Scope::enter(Mode::Sending);
     let result = encode();
     let attachments = if CONTEXT.get().attached {
-        Attachments::new(ATTACHED.take())
+        Attachments::new(exchange(Segments::new()))
     } else {
         Attachments::default()
     };
@@ -143,13 +150,13 @@ pub(super) fn attach(segment: &Arc<Segment>) {
         attached: true,
         ..CONTEXT.get()
     });
-    ATTACHED.with_borrow_mut(|attached| attached.push(Arc::clone(segment)));
+    ATTACHED.with(|attached| attached.borrow_mut().push(Arc::clone(segment)));
 }
 
 /// What the arguments refer to by this number.
 pub(super) fn attached(id: u64) -> Option<Arc<Segment>> {
-    ATTACHED.with_borrow(|attached| {
-        let mut attached = attached.iter();
-        attached.find(|segment| segment.id() == id).cloned()
+    ATTACHED.with(|attached| {
+        let attached = attached.borrow();
+        attached.iter().find(|segment| segment.id() == id).cloned()
     })
 }
