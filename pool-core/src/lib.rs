@@ -198,6 +198,9 @@
 //! [`shutdown`](Executor::shutdown), [`shutdown_timeout`](Executor::shutdown_timeout),
 //! [`shutdown_now`](Executor::shutdown_now) and [`kill`](Executor::kill) for other ends. However the
 //! application ends, by `kill -9` too, its workers end with it.
+//!
+//! A fork of the application has copies of its executors and futures. To drop them there does nothing;
+//! nothing else may be done with them, as nobody serves them.
 
 pub mod guide;
 
