@@ -68,6 +68,7 @@ pub fn run(start: WorkerStart) -> ! {
 /// by it at the latest.
 pub(crate) fn serve_one(start: WorkerStart, at_end: OwnedFd) -> io::Result<JoinHandle<()>> {
     let segment = Arc::new(Segment::open(start.rings.as_fd())?);
+    drop(start.rings);
     let end = WorkerEnd::new(Arc::clone(&segment), start.control);
     panics::install_hook();
     thread::Builder::new()
@@ -84,6 +85,8 @@ pub(crate) fn serve_one(start: WorkerStart, at_end: OwnedFd) -> io::Result<JoinH
 /// Has the task thread serve calls; gives what is to be filled with what the application shares.
 fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
     let segment = Arc::new(Segment::open(start.rings.as_fd())?);
+    // Before any task runs: one that writes to every descriptor would write into the rings.
+    drop(start.rings);
     let bells = start.control.try_clone()?;
     let end = WorkerEnd::new(Arc::clone(&segment), bells);
     let table = Arc::new(Table::new(start.control));

@@ -279,6 +279,8 @@ fn f62_a_hundred_thousand_calls_that_wait_take_no_descriptor_each() {
         let executor = executor(1);
         let scratch = pool_tests::Scratch::new();
         let (held, gate) = pool_tests::suite::held(&executor, &scratch);
+        // A call may run before the application has taken in that its worker is there.
+        assert_eq!(executor.worker_pids().len(), 1);
         let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
         let (descriptors, threads, before) = (open(), pool_tests::threads(), resident());
         let calls: Vec<_> = (0..100_000).map(|x| executor.submit(cube, x)).collect();
