@@ -77,6 +77,10 @@ impl<'a> Killer<'a> {
         }
         let worker = self.random.pick(&self.workers);
         let on_server = weapons.on_server && self.random.one_in(12);
+        // Killed while it ends what tasks have started, it cannot, and nobody follows it.
+        if on_server && self.ledger.setting().abandons && self.ledger.is_ending() {
+            return;
+        }
         let target = if on_server {
             parent(worker)
         } else {

@@ -62,6 +62,8 @@ pub(crate) struct Ledger {
     failures: Mutex<HashMap<TaskErrorKind, u64>>,
     hits: Mutex<HashMap<u32, Vec<i32>>>,
     is_server_hit: AtomicBool,
+    /// The executor is about to end.
+    is_ending: AtomicBool,
     /// No calls are taken any more, or are about not to be.
     is_closed: AtomicBool,
     /// What has not begun is cancelled, or about to be.
@@ -86,6 +88,7 @@ impl Ledger {
             failures: Mutex::default(),
             hits: Mutex::default(),
             is_server_hit: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             cancels: AtomicBool::new(false),
             kills: AtomicBool::new(false),
@@ -131,7 +134,16 @@ impl Ledger {
         self.is_server_hit.store(true, Ordering::SeqCst);
     }
 
-    /// The executor is about to end, in ways that may cancel and kill.
+    /// The executor is about to end.
+    pub(crate) fn end(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::SeqCst)
+    }
+
+    /// The executor is about to take no more calls, and perhaps to cancel and kill those it has.
     pub(crate) fn close(&self, cancels: bool, kills: bool) {
         self.cancels.fetch_or(cancels, Ordering::SeqCst);
         self.kills.fetch_or(kills, Ordering::SeqCst);

@@ -95,7 +95,7 @@ impl Caller {
             5..=7 => Deed::Make(self.random.pick(&SIZES)),
             8..=10 => Deed::Digest,
             11 if self.random.one_in(6) => Deed::Nest(self.count(0..200)),
-            12 if self.ledger.setting().may_abandon() => Deed::Abandon,
+            12 if self.ledger.setting().abandons => Deed::Abandon,
             13 if self.random.one_in(4) && self.ledger.setting().memory_limit.is_some() => {
                 Deed::Fill(2 * self.ledger.setting().memory_limit.unwrap_or(0))
             }

@@ -103,6 +103,7 @@ fn end(
     join: impl FnOnce(),
 ) {
     let timeout = random.millis(0..50);
+    ledger.end();
     if let End::Amid(how) = how {
         ledger.close(
             how != Abrupt::Shutdown,

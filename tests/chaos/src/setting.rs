@@ -27,6 +27,8 @@ pub(crate) struct Setting {
     pub(crate) span: Duration,
     pub(crate) weapons: Weapons,
     pub(crate) end: End,
+    /// Whether tasks leave processes behind.
+    pub(crate) abandons: bool,
     /// Whether the numbers of the executor are looked at all along.
     pub(crate) is_monitored: bool,
 }
@@ -124,6 +126,7 @@ impl Setting {
                 stops: random.one_in(2),
             },
             end: random.pick(&ENDS),
+            abandons: random.one_in(2),
             is_monitored: random.one_in(2),
         }
     }
@@ -172,15 +175,12 @@ impl Setting {
     }
 
     /// The same, for an application that is killed before it comes to its end. Nobody is left stopped
-    /// then, as nobody would let him go on.
+    /// then, as nobody would let him go on; and what tasks have started outlives an application and
+    /// a fork server that are killed together.
     pub(crate) fn of_victim(mut self) -> Self {
         self.span = Duration::from_mins(1);
+        self.abandons &= !self.weapons.on_server;
         self.weapons.stops = false;
         self
-    }
-
-    /// Whether a task's child surely dies with its worker: not if the fork server is killed, too.
-    pub(crate) fn may_abandon(&self) -> bool {
-        self.weapons.pause.is_none() || !self.weapons.on_server
     }
 }
