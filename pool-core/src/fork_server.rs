@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+mod left_overs;
 #[cfg(test)]
 mod tests;
 
@@ -168,10 +169,23 @@ impl ForkServer {
         }
     }
 
-    /// Kills it. Its workers die with it, but what they had started does not: this is for a fork
-    /// server that does not [`finish`](Self::finish).
+    /// Kills it. Its workers die with it, but what they had started does not, see
+    /// [`kill_left_overs`](Self::kill_left_overs): this is for a fork server that does not
+    /// [`finish`](Self::finish).
     pub(crate) fn kill(&self) -> io::Result<()> {
         sys::kill(self.pidfd())
+    }
+
+    /// Kills what a fork server that was killed has left. It is gone already.
+    pub(crate) fn kill_left_overs(&self) {
+        left_overs::kill_session(self.pid());
+    }
+
+    /// Kills it with all that it leaves, and waits so long for its end.
+    pub(crate) fn end_by_force(&self, timeout: Duration) {
+        if self.kill().is_ok() && self.wait_gone(timeout).unwrap_or(false) {
+            self.kill_left_overs();
+        }
     }
 
     fn await_ready(&self, deadline: Instant) -> Result<(), Error> {
@@ -201,8 +215,8 @@ impl Drop for ForkServer {
             return;
         }
         self.finish();
-        if !self.wait_gone(GONE_WITHIN).unwrap_or(false) && self.kill().is_ok() {
-            let _ = self.wait_gone(GONE_WITHIN);
+        if !self.wait_gone(GONE_WITHIN).unwrap_or(false) {
+            self.end_by_force(GONE_WITHIN);
         }
     }
 }

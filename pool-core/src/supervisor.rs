@@ -345,8 +345,7 @@ impl Supervisor {
         drop(members);
         self.server.finish();
         if !self.server.wait_gone(GONE_WITHIN).unwrap_or(false) {
-            let _ = self.server.kill();
-            let _ = self.server.wait_gone(GONE_WITHIN);
+            self.server.end_by_force(GONE_WITHIN);
         }
         let mut locked = self.pool.lock();
         for Remains { member, begun } in self.remains.values() {

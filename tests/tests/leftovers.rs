@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
-use pool_core::{TaskErrorKind, task};
+use pool_core::{StartMethod, TaskErrorKind, task};
 use pool_tests::{
-    Log, Misdeed, Scratch, fails_with, isolated, processes, rounds,
+    Log, Misdeed, Scratch, builder, fails_with, isolated, processes, rounds,
     suite::pids,
     sys,
     tasks::{cube, hang, pass},
-    tireless_executor as executor, until,
+    tireless_executor as executor, until, values,
 };
 
 #[test]
@@ -96,6 +96,32 @@ fn grandchildren_go_with_their_worker() {
             }
             executor.shutdown();
             assert_eq!(processes(), Vec::<String>::new());
+        }
+    });
+}
+
+/// The worker's parent, once the worker has left a child.
+#[task]
+#[expect(clippy::zombie_processes, reason = "it is to be left")]
+fn leave_child_and_tell_parent() -> u32 {
+    Command::new("sleep").arg("1000").spawn().unwrap();
+    std::os::unix::process::parent_id()
+}
+
+#[test]
+fn grandchildren_go_with_a_killed_fork_server() {
+    isolated(|| {
+        for start_method in [StartMethod::ForkServer, StartMethod::Spawn] {
+            let executor = builder(2).start_method(start_method).build().unwrap();
+            for _ in 0..rounds() {
+                let calls = (0..4).map(|_| executor.submit(leave_child_and_tell_parent, ()));
+                let server = values(calls)[0];
+                sys::kill(server, libc::SIGKILL).unwrap();
+                until("they are gone with the fork server", || {
+                    processes().iter().all(|process| !process.contains("sleep"))
+                });
+                assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+            }
         }
     });
 }

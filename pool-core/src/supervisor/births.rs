@@ -49,6 +49,7 @@ impl Supervisor {
         let _ = self.epoll.remove(self.server.socket());
         let _ = self.epoll.remove(self.server.pidfd());
         let _ = self.server.wait_gone(Duration::ZERO);
+        self.server.kill_left_overs();
         for number in self.remains.keys().copied().collect::<Vec<_>>() {
             self.died(number, None);
         }

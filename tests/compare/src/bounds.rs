@@ -8,10 +8,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pool_compare::quantile;
+use pool_compare::{Failure, quantile};
 use pool_core::Executor;
 
-use crate::contest::{Contestant, Failure};
+use crate::contest::Contestant;
 use crate::floors::Floor;
 use crate::job::{Job, Origin, PAUSE, Unit};
 use crate::rust::Rust;

@@ -1,14 +1,10 @@
 //! Contestants, and how they take turns.
 
-use std::error::Error;
 use std::time::{Duration, Instant};
 
-use pool_compare::quantile;
+use pool_compare::{Failure, quantile};
 
 use crate::job::{Entry, Job, Unit};
-
-/// Whatever went wrong with a contestant.
-pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// A pool, or a floor that no pool can go below.
 pub(crate) trait Contestant {

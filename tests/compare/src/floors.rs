@@ -8,7 +8,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::contest::{Contestant, Failure};
+use pool_compare::Failure;
+
+use crate::contest::Contestant;
 use crate::job::Job;
 use crate::sys::{Forked, Mapping, SharedWord};
 use crate::work;

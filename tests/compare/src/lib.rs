@@ -12,3 +12,6 @@ pub use page::write_between;
 pub use picture::picture;
 pub use quantile::quantile;
 pub use table::aligned;
+
+/// Whatever went wrong.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -22,10 +22,10 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pool_compare::{Machine, write_between};
+use pool_compare::{Failure, Machine, write_between};
 use pool_core::Executor;
 
-use contest::{Contestant, Failure, Row};
+use contest::{Contestant, Row};
 use floors::Floor;
 use job::Extent;
 use options::Options;

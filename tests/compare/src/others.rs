@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 
-use crate::contest::Failure;
 use crate::job::Origin;
 use crate::rust::{Pool, Trip};
 use crate::work;
+use pool_compare::Failure;
 
 /// Calls of procspawn that may wait at a time. Each takes three descriptors, of which a process
 /// commonly has 1024.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use pool_core::{Executor, Shared, TaskFuture, task};
 
-use crate::contest::Failure;
 use crate::job::Origin;
 use crate::rust::{self, Pool, Trip};
 use crate::work;
+use pool_compare::Failure;
 
 #[task]
 fn double(x: u64) -> u64 {

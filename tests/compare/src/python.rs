@@ -3,7 +3,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::contest::{Contestant, Failure};
+use pool_compare::Failure;
+
+use crate::contest::Contestant;
 use crate::job::Job;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/peers.py");

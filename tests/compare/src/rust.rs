@@ -5,7 +5,9 @@ use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::contest::{Contestant, Failure};
+use pool_compare::Failure;
+
+use crate::contest::Contestant;
 use crate::job::{Job, Origin};
 use crate::work;
 
