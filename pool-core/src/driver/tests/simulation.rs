@@ -191,8 +191,13 @@ impl Simulation {
             _ => {}
         }
         for slot in 0..MOST {
-            if self.is_doomed(slot) && self.one_in(3) {
-                self.die(slot);
+            if self.is_doomed(slot) {
+                match self.below(3) {
+                    0 => self.die(slot),
+                    // It is quicker than the signal.
+                    1 => drop(self.answer(slot) && self.claim(slot)),
+                    _ => {}
+                }
             }
         }
     }
@@ -261,6 +266,12 @@ impl Simulation {
         let mut locked = self.pool.lock();
         if locked.stop(known.id) {
             known.asked = Asked::Stopped;
+            let is_over = locked.call(known.id).is_done();
+            let runs = self.seats.values().any(|seat| seat.runs == Some(number));
+            assert!(
+                is_over || runs,
+                "a worker is killed for a call that it has answered"
+            );
         }
         locked.turn();
     }

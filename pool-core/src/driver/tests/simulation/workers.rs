@@ -16,7 +16,7 @@ pub(super) struct Seat {
     pub(super) number: u64,
     pub(super) worker: fixture::Worker,
     /// The call that it runs.
-    runs: Option<u64>,
+    pub(super) runs: Option<u64>,
     /// Its initializer, which is not done.
     pub(super) initializer: Option<CallId>,
     /// The supervising thread was told of it.
