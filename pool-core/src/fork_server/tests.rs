@@ -187,8 +187,11 @@ fn worker_has_only_its_own_descriptors_and_default_signals() {
         let proc = format!("/proc/{}", worker.pid);
         let name = || fs::read_to_string(format!("{proc}/comm")).unwrap() == "pool-worker\n";
         let descriptors = || fs::read_dir(format!("{proc}/fd")).unwrap().count();
-        eventually("5 descriptors", SOON, || name() && descriptors() == 5);
-        let status = fs::read_to_string(format!("{proc}/status")).unwrap();
+        let status = || fs::read_to_string(format!("{proc}/status")).unwrap();
+        // The last thing that it does before it serves is to start its threads.
+        let serves = || name() && status().contains("\nThreads:\t3\n");
+        eventually("5 descriptors", SOON, || serves() && descriptors() == 5);
+        let status = status();
         assert_eq!(signals(&status, "SigBlk"), 0);
         assert_eq!(signals(&status, "SigIgn"), 1 << (libc::SIGPIPE - 1));
         let input = fs::read_link(format!("{proc}/fd/0")).unwrap();
