@@ -188,11 +188,14 @@ fn worker_has_only_its_own_descriptors_and_default_signals() {
         let name = || fs::read_to_string(format!("{proc}/comm")).unwrap() == "pool-worker\n";
         let descriptors = || fs::read_dir(format!("{proc}/fd")).unwrap().count();
         let status = || fs::read_to_string(format!("{proc}/status")).unwrap();
-        // The last thing that it does before it serves is to start its threads.
-        let serves = || name() && status().contains("\nThreads:\t3\n");
-        eventually("5 descriptors", SOON, || serves() && descriptors() == 5);
+        // The last thing that it does before it serves is to start its threads, with signals blocked.
+        let serves = || {
+            let status = status();
+            status.contains("\nThreads:\t3\n") && signals(&status, "SigBlk") == 0
+        };
+        eventually("it serves", SOON, || name() && serves());
+        assert_eq!(descriptors(), 5);
         let status = status();
-        assert_eq!(signals(&status, "SigBlk"), 0);
         assert_eq!(signals(&status, "SigIgn"), 1 << (libc::SIGPIPE - 1));
         let input = fs::read_link(format!("{proc}/fd/0")).unwrap();
         assert_eq!(input.as_os_str(), "/dev/null");
