@@ -17,7 +17,7 @@ use crate::call::panic_text;
 use crate::calls::Outcome;
 use crate::driver::{CallRef, Fate};
 use crate::scheduler::Cancelled;
-use crate::task_error::{TaskError, TaskErrorKind};
+use crate::task_error::{Side, TaskError, TaskErrorKind};
 use crate::waiter::Waiter;
 
 /// A call whose result is yet to come.
@@ -264,10 +264,11 @@ pub(crate) fn decode<R>(
     decoder: Decoder<R>,
     limits: Limits,
 ) -> Result<R, TaskError> {
-    let undecodable = |why: String| {
+    let failed = || {
         let task = task.map_or("", |task| registry().name(task));
-        TaskError::new(TaskErrorKind::Decode, task).detail(why)
+        TaskError::new(TaskErrorKind::Decode, task)
     };
+    let undecodable = |why: String| failed().detail(why);
     match outcome {
         Some(Outcome::Returned(mut output)) => {
             match catch_unwind(AssertUnwindSafe(|| output.decode(decoder, limits))) {
@@ -279,7 +280,7 @@ pub(crate) fn decode<R>(
             }
         }
         Some(Outcome::Failed(error)) => Err(error),
-        None => Err(undecodable("its result was taken before".into())),
+        None => Err(failed().side(Side::Taken)),
     }
 }
 

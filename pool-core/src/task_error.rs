@@ -63,6 +63,8 @@ pub(crate) enum Side {
     Worker,
     /// Here, where a value was to be shared, by no call. In place of the task's name stands its type.
     Sharing,
+    /// Neither: the result had come, and was taken before.
+    Taken,
 }
 
 #[derive(Clone)]
@@ -231,7 +233,7 @@ impl Debug for TaskError {
 impl Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let subject = match self.0.side {
-            Side::Application | Side::Worker => "task",
+            Side::Application | Side::Worker | Side::Taken => "task",
             Side::Sharing => "a value of type",
         };
         write!(f, "{subject} '{}' {}", self.0.task, self.what_happened())?;
@@ -256,7 +258,7 @@ impl TaskError {
             (TaskErrorKind::MemoryLimit, _) => "was stopped, as its worker had too much memory",
             (TaskErrorKind::Cancelled, _) => "was cancelled before it started",
             (TaskErrorKind::Killed, _) => "was killed while it ran",
-            (TaskErrorKind::Encode, Side::Application) => {
+            (TaskErrorKind::Encode, Side::Application | Side::Taken) => {
                 "was not called, as its arguments could not be encoded"
             }
             (TaskErrorKind::Encode, Side::Sharing) => "could not be shared",
@@ -264,6 +266,7 @@ impl TaskError {
             (TaskErrorKind::Decode, Side::Application | Side::Sharing) => {
                 "returned what the application could not decode"
             }
+            (TaskErrorKind::Decode, Side::Taken) => "was asked for its result again",
             (TaskErrorKind::Decode, Side::Worker) => {
                 "was not run, as the worker could not decode its arguments"
             }
@@ -340,6 +343,9 @@ impl TaskError {
             {
                 "; nobody here sent that signal: it was the kernel, for want of memory, or another \
                  process"
+            }
+            TaskErrorKind::Decode if self.0.side == Side::Taken => {
+                "; take it once: a future that was ready when it was polled has none any more"
             }
             TaskErrorKind::Encode if self.0.side != Side::Sharing => {
                 "; pass a type that serde can write, with no value that it refuses"

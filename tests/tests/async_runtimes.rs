@@ -241,6 +241,20 @@ fn polled_then_taken_by_blocking() {
 }
 
 #[test]
+fn polled_after_it_was_ready_it_says_so() {
+    isolated(|| {
+        let executor = executor(1);
+        let mut future = executor.submit(cube, 3);
+        assert_eq!(pollster::block_on(&mut future).unwrap(), 27);
+        let again = pollster::block_on(&mut future);
+        for result in [again, future.result()] {
+            let text = fails_with(result, TaskErrorKind::Decode).to_string();
+            assert!(text.contains("asked for its result again"), "{text}");
+        }
+    });
+}
+
+#[test]
 fn awaited_across_the_end() {
     isolated(|| {
         in_both_runtimes(|| async {

@@ -76,7 +76,8 @@ impl TaskError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn started(&self) -> bool {
-        let is_result = self.kind() == TaskErrorKind::Decode && self.0.side == Side::Application;
+        let has_come = matches!(self.0.side, Side::Application | Side::Taken);
+        let is_result = self.kind() == TaskErrorKind::Decode && has_come;
         is_result || self.attempts() > 0
     }
 

@@ -191,6 +191,15 @@ fn stops() {
 }
 
 #[test]
+fn a_result_that_was_taken_is_no_value_that_cannot_be_decoded() {
+    says(
+        &error(Kind::Decode).side(Side::Taken),
+        "task 'thumbs::resize' was asked for its result again; take it once: a future that was ready \
+         when it was polled has none any more",
+    );
+}
+
+#[test]
 fn values_that_cannot_cross_name_side_and_remedy() {
     for (kind, side, text) in [
         (
