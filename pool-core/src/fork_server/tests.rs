@@ -189,11 +189,11 @@ fn worker_has_only_its_own_descriptors_and_default_signals() {
         let descriptors = || fs::read_dir(format!("{proc}/fd")).unwrap().count();
         let status = || fs::read_to_string(format!("{proc}/status")).unwrap();
         // The last thing that it does before it serves is to start its threads, with signals blocked.
-        let serves = || {
+        let is_set_up = || {
             let status = status();
             status.contains("\nThreads:\t3\n") && signals(&status, "SigBlk") == 0
         };
-        eventually("it serves", SOON, || name() && serves());
+        eventually("it serves", SOON, || name() && is_set_up());
         assert_eq!(descriptors(), 5);
         let status = status();
         assert_eq!(signals(&status, "SigIgn"), 1 << (libc::SIGPIPE - 1));
