@@ -3,7 +3,7 @@
 use std::hint;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_core::{Executor, task};
 use pool_tests::tasks::cube;
@@ -21,6 +21,8 @@ pub(crate) enum Deed {
     Digest,
     /// Sleeps for so many milliseconds.
     Sleep(u64),
+    /// Keeps a core busy for so many microseconds.
+    Work(u64),
     /// Never ends.
     Hang,
     /// Takes so many bytes of memory and never ends.
@@ -46,9 +48,12 @@ impl Deed {
             Self::Make(made) => content(id, made),
             Self::Digest => digest(&content(id, size)),
             Self::Nest(count) => sum_of_cubes((0..count).map(cube)),
-            Self::Sleep(_) | Self::Hang | Self::Fill(_) | Self::Misbehave(_) | Self::Abandon => {
-                Vec::new()
-            }
+            Self::Sleep(_)
+            | Self::Work(_)
+            | Self::Hang
+            | Self::Fill(_)
+            | Self::Misbehave(_)
+            | Self::Abandon => Vec::new(),
         }
     }
 }
@@ -83,6 +88,13 @@ pub(crate) fn act(log: Log, id: u32, deed: Deed, given: Vec<u8>) -> Vec<u8> {
         Deed::Digest => digest(&given),
         Deed::Sleep(milliseconds) => {
             thread::sleep(Duration::from_millis(milliseconds));
+            Vec::new()
+        }
+        Deed::Work(micros) => {
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_micros(micros) {
+                hint::spin_loop();
+            }
             Vec::new()
         }
         Deed::Hang => hang(),

@@ -250,6 +250,8 @@ impl Ledger {
             }),
             TaskErrorKind::Cancelled => is_stopped || said(&self.cancels),
             TaskErrorKind::Killed => is_stopped || said(&self.kills),
+            // Workers that are killed before they begin it may seem to die of it.
+            TaskErrorKind::Poisoned => said(&self.is_server_hit) || !lock(&self.hits).is_empty(),
             TaskErrorKind::QueueFull => self.setting.queue_limit.is_some(),
             TaskErrorKind::ShutDown => self.is_closed(),
             TaskErrorKind::PoolBroken => self.may_be_broken(),

@@ -3,11 +3,12 @@
 mod maps;
 mod others;
 
+use std::hint;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_core::{CallOptions, Executor, TaskError, TaskFuture, WaitFor, as_completed, wait};
 use pool_tests::{Log, Misdeed};
@@ -27,11 +28,12 @@ pub(crate) struct Caller {
 }
 
 /// What callers do, one thing after the other. Those that are named more often are done more often.
-const DOINGS: [fn(&mut Caller); 23] = [
+const DOINGS: [fn(&mut Caller); 24] = [
     Caller::take_in_any_order,
     Caller::take_in_any_order,
     Caller::cancel_and_kill,
     Caller::cancel_and_kill,
+    Caller::kill_in_the_end,
     Caller::set_limits,
     Caller::set_limits,
     Caller::map,
@@ -214,6 +216,31 @@ impl Caller {
             }
         });
         for ((call, future), _) in calls {
+            self.settle(&call, future.result());
+        }
+    }
+
+    /// Calls that are killed when they are about to return, and others behind them in the same rings.
+    fn kill_in_the_end(&mut self) {
+        let executor = Arc::clone(&self.executor);
+        let terms = self.terms();
+        let micros = self.random.within(20..200);
+        let deed = Deed::Work(micros as u64);
+        let make = |_| self.submit_sized(executor.options(), deed, 0, terms);
+        let calls: Vec<_> = (0..100).map(make).collect();
+        for (call, future) in calls.iter().skip(8).step_by(8) {
+            while !future.is_running() && !future.is_done() {
+                thread::yield_now();
+            }
+            let begin = Instant::now();
+            let until = Duration::from_micros(self.random.within(0..micros + 20) as u64);
+            while begin.elapsed() < until {
+                hint::spin_loop();
+            }
+            call.stop();
+            future.kill();
+        }
+        for (call, future) in calls {
             self.settle(&call, future.result());
         }
     }
