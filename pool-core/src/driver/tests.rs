@@ -12,7 +12,7 @@ use simulation::Simulation;
 const FAILED_ONCE: [u64; 0] = [];
 
 /// For how long schedules are tried, unless `POOL_SIM_SCHEDULES` says how many.
-const BUDGET: Duration = Duration::from_secs(5);
+const BUDGET: Duration = Duration::from_secs(3);
 
 fn variable(name: &str) -> Option<u64> {
     let value = env::var(name).ok()?;
