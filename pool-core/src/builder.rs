@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::{Setup, StartMethod, Surroundings};
 use pool_worker::registry::registry;
 
@@ -115,7 +116,8 @@ impl ExecutorBuilder {
         // A fork server that takes this one's place hours later works in the same directory.
         let directory = &mut plan.setup.surroundings.directory;
         *directory = directory.take().or(here.ok().map(Into::into));
-        let pool = Pool::new(size, self.grace, self.queue_limit)
+        let pool = fault::try_at(Site::Launched)
+            .and_then(|()| Pool::new(size, self.grace, self.queue_limit))
             .map_err(|error| Error::io("make the event of an executor", error))?;
         let pool = Arc::new(pool.within(bounds));
         let supervisor = Supervisor::new(Arc::clone(&pool), server, plan)

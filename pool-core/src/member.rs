@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use pool_worker::channel::{
     ApplicationEnd, LastWords, Notice, Offer, Outlook, Patience, Payload, Sent, Ticket, Violation,
 };
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
 use pool_worker::shared::Postbox;
@@ -151,6 +152,7 @@ impl Member {
 
     /// Notes the worker's process, now that it is forked.
     pub(crate) fn forked(&mut self, pid: u32, pidfd: OwnedFd) {
+        fault::at(Site::Born);
         self.pid = Some(pid);
         self.pidfd = Some(pidfd);
         self.kill(self.sentence);
@@ -257,6 +259,7 @@ impl Member {
     /// Wakes the worker if something changed for it.
     pub(crate) fn wake_if_touched(&mut self) {
         if std::mem::take(&mut self.touched) {
+            fault::at(Site::Wakes);
             self.link.wake();
         }
     }

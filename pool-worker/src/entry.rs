@@ -18,6 +18,7 @@
 //! Other constructors may come after the hook, those that register tasks among them. So they are
 //! run from within the hook first.
 
+use crate::fault::{self, Process, Site};
 use crate::fork_server::{self, ServerStart};
 use crate::sys::{self, Image, Remaining};
 use crate::worker::{self, WorkerStart};
@@ -149,6 +150,13 @@ impl Role<OwnedFd> {
         }
     }
 
+    fn process(&self) -> Process {
+        match self {
+            Self::Server { .. } => Process::ForkServer,
+            Self::Worker { .. } => Process::Worker,
+        }
+    }
+
     fn play(self) -> ! {
         match self {
             Self::Server {
@@ -194,7 +202,10 @@ pub(crate) fn before_main(remaining: &Remaining) {
         Some(role) => {
             // The loader is not Rust: no panic may reach it.
             let play = || {
+                fault::enter(role.process());
+                fault::at(Site::Marked);
                 remaining.run();
+                fault::at(Site::Constructed);
                 role.play()
             };
             if panic::catch_unwind(AssertUnwindSafe(play)).is_err() {

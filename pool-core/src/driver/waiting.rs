@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{Doorbell, events};
+use pool_worker::fault::{self, Site};
 
 use super::{Locked, Pool};
 use crate::calls::CallId;
@@ -151,6 +152,7 @@ impl Pool {
             drop(locked);
             let start = Instant::now();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(start));
+            fault::at(Site::SleepsOnWorker);
             doorbell.sleep(count, left.into_iter().chain(limit).min());
             slept = Some(start.elapsed());
             locked = self.lock();
@@ -176,6 +178,7 @@ impl Pool {
         }
         locked.turn();
         drop(locked);
+        fault::at(Site::SleepsOnCall);
         if !signal.sleep(deadline) {
             self.forget(id, &signal);
         }

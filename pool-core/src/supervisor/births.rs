@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{ApplicationEnd, Segment};
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::StartMethod;
 use pool_worker::shared::Postbox;
 
@@ -45,6 +46,7 @@ impl Supervisor {
 
     /// The fork server is gone, and its workers with it: another one takes its place.
     pub(super) fn server_gone(&mut self) {
+        fault::at(Site::ServerGone);
         self.take_reports();
         let _ = self.epoll.remove(self.server.socket());
         let _ = self.epoll.remove(self.server.pidfd());
@@ -146,6 +148,7 @@ impl Supervisor {
     /// Makes a channel and asks the fork server for a worker at its other end.
     fn hire(&mut self) -> io::Result<()> {
         let slot = self.pool.lock().vacant_slot();
+        fault::try_at(Site::Hires)?;
         let (segment, rings) = Segment::create()?;
         self.allow_memory(&segment);
         let mut link = ApplicationEnd::new(segment);
@@ -166,6 +169,7 @@ impl Supervisor {
             self.epoll.remove(control.as_fd())?;
             return Err(error);
         }
+        fault::at(Site::Asked);
         self.next_number += 1;
         self.asked.insert(number, Instant::now());
         link.set_place(u32::try_from(slot).unwrap_or(u32::MAX));
@@ -184,6 +188,7 @@ impl Supervisor {
             // The ring of a new worker is empty: there is room for a call, or for the start of one.
             let _ = locked.place_own(slot, call);
         }
+        fault::at(Site::Admitted);
         locked.turn();
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::LastWords;
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::{self, LastWordsKind, PanicReport};
 
 use super::{RETRY_MOST, Remains, Supervisor};
@@ -78,6 +79,7 @@ impl Supervisor {
         };
         locked.announce();
         drop(locked);
+        fault::at(Site::WorkerGone);
         self.forget(number);
         let _ = self.epoll.remove(member.control.as_fd());
         if let Some(pidfd) = member.pidfd() {
@@ -96,6 +98,7 @@ impl Supervisor {
         let Some(Remains { member, begun }) = self.remains.remove(&number) else {
             return;
         };
+        fault::at(Site::Died);
         let words = member.last_words();
         let unasked = member.sentence == Sentence::None;
         let was_killed = status.is_some_and(|status| libc::WTERMSIG(status) == libc::SIGKILL);

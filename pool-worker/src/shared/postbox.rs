@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::segment::{Attachments, Segment};
+use crate::fault::{self, Site};
 use crate::protocol::Errand;
 use crate::sys;
 
@@ -125,6 +126,7 @@ impl Postbox {
 
     fn send(&self, errand: Errand, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = rmp_serde::to_vec(&errand).map_err(io::Error::other)?;
+        fault::try_at(Site::Errand)?;
         sys::send(self.socket.as_fd(), &bytes, descriptors)
     }
 }
