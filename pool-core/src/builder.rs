@@ -66,7 +66,8 @@ impl ExecutorBuilder {
 
     /// How many deaths of workers outside of any task (at start, in the initializer, idle) the
     /// executor bears within a time; one more, and it is broken. A death in a task is that task's
-    /// affair and is not counted. By default 8 and 2 more for each worker, within 10 seconds.
+    /// affair and is not counted. By default 8 and 2 more for each worker, within 10 seconds. While
+    /// no worker comes to life at all, deaths count that are longer ago.
     pub fn restart_limit(mut self, deaths: u32, within: Duration) -> Self {
         self.restart_limit = Some(RestartLimit { deaths, within });
         self

@@ -176,6 +176,15 @@ impl Scheduler {
         self.gate = Gate::Broken(reason);
     }
 
+    /// Fails every call that is not done, wherever it is, of an executor that is broken.
+    pub(crate) fn fail_all(&mut self) {
+        for id in self.calls.pending() {
+            if let Some(error) = self.refusal(self.task_name(id)) {
+                self.fail(id, error);
+            }
+        }
+    }
+
     /// Takes a worker out that has died: its answers count, what had not begun is dealt anew, and
     /// what had begun is given back, to be failed once it is known how the worker ended.
     pub(crate) fn bury(&mut self, slot: usize) -> Option<(Member, Vec<CallId>)> {

@@ -10,13 +10,18 @@ use pool_worker::fault::{self, Site};
 use pool_worker::protocol::StartMethod;
 use pool_worker::shared::Postbox;
 
-use super::{RETRY_MOST, Supervisor};
+use super::{RETRY_FIRST, RETRY_MOST, Supervisor};
 use crate::calls::CallId;
 use crate::driver::{Locked, Pool};
 use crate::fork_server::ForkServer;
 use crate::hook::Hook;
 use crate::member::{Member, Tenure};
 use crate::sys;
+
+/// How long a fork server that was asked for workers may tell of none before it counts as hung, and
+/// how much longer for each GiB of its memory, as to fork takes longer then, of a spare as well.
+const REQUEST_WITHIN: Duration = Duration::from_secs(2);
+const REQUEST_WITHIN_PER_GIB: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// The fork server told of a worker that it was asked for: it goes on to the next.
@@ -193,8 +198,16 @@ impl Supervisor {
         Ok(())
     }
 
+    /// A worker came to be.
+    pub(super) fn born(&mut self, number: u64) {
+        self.retry_pause = RETRY_FIRST;
+        self.restarts.note_birth(Instant::now());
+        self.begin_initializer_time(number);
+        self.begin_age(number);
+    }
+
     /// The time of a new worker's initializer begins, if it has a limit.
-    pub(super) fn begin_initializer_time(&mut self, number: u64) {
+    fn begin_initializer_time(&mut self, number: u64) {
         if let Some(allowed) = self.hooks.initializer_timeout
             && self.hooks.initializer.is_some()
             && let Some(deadline) = Instant::now().checked_add(allowed)
@@ -214,6 +227,12 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// How long a fork server with so many bytes of its own may tell of no worker.
+pub(super) fn request_within(memory: u64) -> Duration {
+    let gibibytes = u32::try_from(memory >> 30).unwrap_or(u32::MAX);
+    REQUEST_WITHIN + REQUEST_WITHIN_PER_GIB.saturating_mul(gibibytes)
 }
 
 /// The first call of the worker `number`, which is ready once it has returned.
