@@ -55,6 +55,8 @@ macro_rules! sites {
 }
 
 sites! {
+    /// The entry hook finds out whether this is a program that may be a fork server or a worker.
+    Fits = "entry.fits" in ForkServer, fails;
     /// The entry hook was told to be a fork server or a worker.
     Marked = "entry.marked" in ForkServer;
     /// All constructors of the program have run.
