@@ -380,7 +380,7 @@ impl Drop for End {
             // Some are nowhere, in the middle of what was done to them.
             locked.fail_all();
         }
-        drop(locked.dismiss());
         locked.end();
+        drop(locked.dismiss());
     }
 }
