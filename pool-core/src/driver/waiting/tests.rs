@@ -93,6 +93,26 @@ fn a_panic_under_the_lock_breaks_the_executor_and_hangs_nobody() {
 }
 
 #[test]
+fn who_is_not_rung_looks_for_itself() {
+    let (pool, mut worker, id) = busy();
+    thread::scope(|scope| {
+        let sleeper = scope.spawn(|| pool.wait(id, Haste::AtOnce, None).is_some());
+        while pool
+            .lock()
+            .holder(id)
+            .is_some_and(|(_, member)| !member.is_attended())
+        {
+            thread::yield_now();
+        }
+        // As if the worker had written over its bell.
+        pool.lock().holder(id).unwrap().1.silence();
+        worker.claim().unwrap();
+        worker.answer();
+        assert!(sleeper.join().unwrap());
+    });
+}
+
+#[test]
 fn who_waits_at_leisure_is_woken_for_who_does_not() {
     let wait = |pool: &Pool, id| {
         let waiter = Waiter::Thread(Arc::default(), 0);
