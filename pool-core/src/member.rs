@@ -179,6 +179,14 @@ impl Member {
         }
     }
 
+    /// Kills the worker's process, whose parent is gone; nobody is to blame but the parent's end.
+    pub(crate) fn end_orphan(&self) {
+        if let Some(pidfd) = &self.pidfd {
+            // It can fail only if the process has ended.
+            let _ = sys::kill(pidfd.as_fd());
+        }
+    }
+
     /// How many calls it has before it.
     #[inline]
     pub(crate) fn live(&self) -> usize {

@@ -66,11 +66,10 @@ impl Supervisor {
         }
         let unborn: Vec<u64> = {
             let locked = self.pool.lock();
-            self.orphans = locked
-                .members()
-                .filter(|member| member.pid.is_some())
-                .map(|member| member.number)
-                .collect();
+            let born = || locked.members().filter(|member| member.pid.is_some());
+            // They die with it, unless they were stopped before they could ask for that.
+            born().for_each(Member::end_orphan);
+            self.orphans = born().map(|member| member.number).collect();
             locked
                 .members()
                 .filter(|member| member.pid.is_none())
@@ -143,7 +142,8 @@ impl Supervisor {
                 let pause = self.retry_pause;
                 self.retry_pause = (pause * 2).min(RETRY_MOST);
                 self.vacancies.push(now + pause);
-                if error.kind() != io::ErrorKind::WouldBlock && !self.has_workers() {
+                // While another one is asked for, the fork server will tell, or be found to hang.
+                if self.asked.is_empty() && !self.has_workers() {
                     self.count_restart(&format!("a worker could not be asked for: {error}"));
                 }
             }
