@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::{Setup, StartMethod, Surroundings};
 use pool_worker::registry::registry;
 
@@ -65,7 +66,8 @@ impl ExecutorBuilder {
 
     /// How many deaths of workers outside of any task (at start, in the initializer, idle) the
     /// executor bears within a time; one more, and it is broken. A death in a task is that task's
-    /// affair and is not counted. By default 8 and 2 more for each worker, within 10 seconds.
+    /// affair and is not counted. By default 8 and 2 more for each worker, within 10 seconds. While
+    /// no worker comes to life at all, deaths count that are longer ago.
     pub fn restart_limit(mut self, deaths: u32, within: Duration) -> Self {
         self.restart_limit = Some(RestartLimit { deaths, within });
         self
@@ -115,7 +117,8 @@ impl ExecutorBuilder {
         // A fork server that takes this one's place hours later works in the same directory.
         let directory = &mut plan.setup.surroundings.directory;
         *directory = directory.take().or(here.ok().map(Into::into));
-        let pool = Pool::new(size, self.grace, self.queue_limit)
+        let pool = fault::try_at(Site::Launched)
+            .and_then(|()| Pool::new(size, self.grace, self.queue_limit))
             .map_err(|error| Error::io("make the event of an executor", error))?;
         let pool = Arc::new(pool.within(bounds));
         let supervisor = Supervisor::new(Arc::clone(&pool), server, plan)

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use pool_worker::channel::Payload;
 use pool_worker::codec::{DecodeError, EncodeError, Encoded, Limits};
+use pool_worker::fault::{self, Site};
 use pool_worker::registry::{TaskId, registry};
 use pool_worker::shared::{self, Attachments, Shareable, Shared};
 use pool_worker::sys::Buffer;
@@ -38,6 +39,7 @@ impl Parcel {
         decoder: Decoder<R>,
         limits: Limits,
     ) -> Result<R, DecodeError> {
+        fault::at(Site::DecodesResult);
         shared::receiving(&self.attachments, || {
             decoder(self.payload.source().within(limits))
         })
@@ -88,6 +90,7 @@ pub(crate) fn prepare(
     arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
 ) -> Prepared {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    fault::at(Site::Submits);
     let task = match task {
         Ok(task) => task,
         Err(type_name) => {

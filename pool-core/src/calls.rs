@@ -97,6 +97,12 @@ impl Calls {
         CallId::at(self.slots.len() - 1)
     }
 
+    /// Those that are not done.
+    pub(crate) fn pending(&self) -> Vec<CallId> {
+        let ids = (0..self.slots.len()).map(CallId::at);
+        ids.filter(|&id| self.get(id).pending().is_some()).collect()
+    }
+
     /// How many slots are not free.
     #[cfg(test)]
     pub(crate) fn used(&self) -> usize {

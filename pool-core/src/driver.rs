@@ -20,7 +20,8 @@
 //! looks at the rings awake or asleep in the same way. Any other waiter is registered with its call
 //! under the lock, before a turn.
 //! A call that leaves an attended worker (taken back, or by the worker's death) rings the thread
-//! that attends it.
+//! that attends it. What a worker does to its own bell harms nobody for long: who sleeps on one looks
+//! for itself every second.
 
 mod call_ref;
 #[cfg(test)]
@@ -35,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use crate::bounds::Bounds;
 use crate::calls::CallId;
-use crate::gate::Gate;
+use crate::gate::{Breakdown, Gate};
 use crate::notifier::Notifier;
 use crate::scheduler::{QueueLimit, Scheduler, Size};
 use crate::sys;
@@ -297,11 +298,29 @@ impl Pool {
     }
 
     pub(crate) fn lock(&self) -> Locked<'_> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Locked {
+        match self.state.lock() {
+            Ok(state) => Locked {
+                pool: self,
+                state: Some(state),
+            },
+            Err(poisoned) => self.lock_torn(poisoned.into_inner()),
+        }
+    }
+
+    /// A thread has panicked in the middle of a change, which no users' code can be the cause of: what
+    /// is under the lock is not to be relied on, and no call shall wait for what was lost.
+    #[cold]
+    fn lock_torn<'a>(&'a self, state: MutexGuard<'a, State>) -> Locked<'a> {
+        self.state.clear_poison();
+        let mut locked = Locked {
             pool: self,
             state: Some(state),
-        }
+        };
+        let reason = "a thread panicked while it changed its state, which is a bug of this library";
+        locked.break_down(Arc::new(Breakdown(reason.into())));
+        locked.fail_all();
+        locked.poke();
+        locked
     }
 
     /// Readable when the supervising thread is to look.

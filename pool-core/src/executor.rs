@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use pool_worker::fault::{self, Site};
 use pool_worker::{Plain, Shared, Task};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -249,6 +250,7 @@ impl Executor {
 
     /// Takes no new calls; returns at once. What was submitted is still run.
     pub fn close(&self) {
+        fault::at(Site::Closes);
         let mut locked = self.pool.lock();
         locked.close();
         locked.turn();
@@ -360,6 +362,7 @@ impl Executor {
             // It has nothing left to do, and what panicked in it was reported.
             let _ = supervisor.join();
         }
+        fault::at(Site::Ended);
         self.pool.notifier().finish();
         true
     }

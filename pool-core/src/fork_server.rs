@@ -4,6 +4,7 @@ use crate::environment::Variables;
 use crate::error::Error;
 use crate::sys::{self, Detached, DetachedFork, Readiness};
 use pool_worker::entry::{self, Role};
+use pool_worker::fault::{self, Site};
 use pool_worker::fork_server::{ServerStart, serve};
 use pool_worker::protocol::{self, Report, Request, Setup, StartMethod};
 use std::io::{self, ErrorKind, Write};
@@ -119,6 +120,7 @@ impl ForkServer {
         rings: BorrowedFd<'_>,
         control: BorrowedFd<'_>,
     ) -> io::Result<()> {
+        fault::try_at(Site::Asks)?;
         let request = rmp_serde::to_vec(&request).map_err(io::Error::other)?;
         sys::send(self.socket(), &request, &[rings, control])
     }
@@ -127,6 +129,7 @@ impl ForkServer {
     /// that no more will come. A [`Report::Forked`] lacks its pidfd only if this process may not
     /// open any more descriptors.
     pub(crate) fn receive(&self) -> io::Result<Option<(Report, Option<OwnedFd>)>> {
+        fault::try_at(Site::TakesReport)?;
         let mut buffer = [0; MAX_REPORT];
         let mut message = match sys::receive(self.socket(), &mut buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -141,12 +144,14 @@ impl ForkServer {
 
     /// Tells it to kill and reap all its workers and to end; returns at once.
     pub(crate) fn finish(&self) {
+        fault::at(Site::Finishes);
         // It fails only if the fork server is gone already.
         let _ = sys::end_of_sending(self.socket());
     }
 
     /// Waits until it is gone; whether it is.
     pub(crate) fn wait_gone(&self, timeout: Duration) -> io::Result<bool> {
+        fault::try_at(Site::AwaitsEnd)?;
         let seen = sys::poll([(self.pidfd(), Readiness::Read)], Some(timeout))?;
         if seen.any(0) {
             // It is a child of this process if this one adopts orphans, as the first process of
@@ -189,6 +194,8 @@ impl ForkServer {
     }
 
     fn await_ready(&self, deadline: Instant) -> Result<(), Error> {
+        fault::try_at(Site::LaunchWaits)
+            .map_err(|error| Error::io("wait for the fork server", error))?;
         loop {
             match self.receive() {
                 Ok(Some((Report::Ready { .. }, _))) => return Ok(()),
@@ -223,6 +230,7 @@ impl Drop for ForkServer {
 
 /// The application's end of a new socket, and what the fork server begins with.
 fn prepare(setup: &Setup) -> io::Result<(OwnedFd, ServerStart)> {
+    fault::try_at(Site::LaunchPrepares)?;
     let (ours, socket) = sys::socket_pair()?;
     let setup = rmp_serde::to_vec(setup).map_err(io::Error::other)?;
     let start = ServerStart {
@@ -241,7 +249,8 @@ fn execute(start: &ServerStart, environment: &Variables) -> Result<Detached, Err
         setup: start.setup.as_fd(),
         application: start.application.as_fd(),
     };
-    role.image(environment.iter().cloned())
+    fault::try_at(Site::LaunchExecutes)
+        .and_then(|()| role.image(environment.iter().cloned()))
         .and_then(|image| sys::execute_detached(&image, &|| role.keep()))
         .map_err(|error| Error::io("execute the program as a fork server", error))
 }

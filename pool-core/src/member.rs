@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use pool_worker::channel::{
     ApplicationEnd, LastWords, Notice, Offer, Outlook, Patience, Payload, Sent, Ticket, Violation,
 };
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
 use pool_worker::shared::Postbox;
@@ -151,6 +152,7 @@ impl Member {
 
     /// Notes the worker's process, now that it is forked.
     pub(crate) fn forked(&mut self, pid: u32, pidfd: OwnedFd) {
+        fault::at(Site::Born);
         self.pid = Some(pid);
         self.pidfd = Some(pidfd);
         self.kill(self.sentence);
@@ -172,6 +174,14 @@ impl Member {
             self.sentence = sentence;
         }
         if let Some(pidfd) = self.pidfd.as_ref().filter(|_| sentence != Sentence::None) {
+            // It can fail only if the process has ended.
+            let _ = sys::kill(pidfd.as_fd());
+        }
+    }
+
+    /// Kills the worker's process, whose parent is gone; nobody is to blame but the parent's end.
+    pub(crate) fn end_orphan(&self) {
+        if let Some(pidfd) = &self.pidfd {
             // It can fail only if the process has ended.
             let _ = sys::kill(pidfd.as_fd());
         }
@@ -257,6 +267,7 @@ impl Member {
     /// Wakes the worker if something changed for it.
     pub(crate) fn wake_if_touched(&mut self) {
         if std::mem::take(&mut self.touched) {
+            fault::at(Site::Wakes);
             self.link.wake();
         }
     }

@@ -9,6 +9,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use pool_worker::fault::{self, Site};
+
 use crate::waiter::Waiter;
 
 #[derive(Debug, Default)]
@@ -130,6 +132,7 @@ impl Lane {
 
 /// Runs a waiter's code; a panic in it is reported by the panic hook and costs nothing else.
 fn run(waiter: Waiter) {
+    fault::at(Site::Notifies);
     let outcome = catch_unwind(AssertUnwindSafe(|| match waiter {
         Waiter::Thread(signal, number) => signal.fire(number),
         Waiter::Future(waker) => waker.wake(),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pool_worker::channel::Payload;
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::{self, PanicReport, Status};
 use pool_worker::registry::{TaskId, registry};
 
@@ -330,6 +331,7 @@ impl Scheduler {
                     self.answered_late(slot, id, overdue);
                 }
                 Ok(Some((id, Status::Returned, payload))) => {
+                    fault::at(Site::Collects);
                     self.returned(id, payload);
                     any = true;
                 }

@@ -27,10 +27,6 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How often to look whether a call should move to an idle worker, while one could, and whether a
 /// full control socket has room again.
 const BALANCE_EVERY: Duration = Duration::from_millis(1);
-/// How long a fork server that was asked for workers may tell of none before it counts as hung, and
-/// how much longer for each GiB of its memory, as to fork takes longer then, of a spare as well.
-const REQUEST_WITHIN: Duration = Duration::from_secs(2);
-const REQUEST_WITHIN_PER_GIB: Duration = Duration::from_secs(1);
 /// How long after its control socket a process that dies may take to be dead.
 const DYING_WITHIN: Duration = Duration::from_millis(100);
 /// The pause before a worker is asked for again that could not be had, at first and at most.
@@ -47,7 +43,9 @@ mod retiring;
 mod tests;
 mod weighing;
 
+use births::request_within;
 pub(crate) use deaths::RestartLimit;
+use deaths::Restarts;
 use farewell::Farewell;
 use minding::Minding;
 use preloading::Preloading;
@@ -96,7 +94,7 @@ pub(crate) struct Supervisor {
     preloading: Option<Preloading>,
     /// At the end.
     farewell: Option<Farewell>,
-    restarts: VecDeque<Instant>,
+    restarts: Restarts,
     next_number: u64,
     /// Workers that are sought: when each may be asked for.
     vacancies: Vec<Instant>,
@@ -138,7 +136,7 @@ impl Supervisor {
             epoll,
             preloading: None,
             farewell: None,
-            restarts: VecDeque::new(),
+            restarts: Restarts::default(),
             next_number: 0,
             vacancies: Vec::new(),
             retry_pause: RETRY_FIRST,
@@ -311,9 +309,7 @@ impl Supervisor {
 
     fn forked(&mut self, number: u64, pid: u32, pidfd: Option<OwnedFd>) {
         self.answered(number);
-        self.retry_pause = RETRY_FIRST;
-        self.begin_initializer_time(number);
-        self.begin_age(number);
+        self.born(number);
         let mut locked = self.pool.lock();
         let Some((_, member)) = locked.find(number) else {
             return;
@@ -372,12 +368,6 @@ fn heard(locked: &mut Locked<'_>, number: u64, epoll: &Epoll) -> bool {
     open
 }
 
-/// How long a fork server with so many bytes of its own may tell of no worker.
-fn request_within(memory: u64) -> Duration {
-    let gibibytes = u32::try_from(memory >> 30).unwrap_or(u32::MAX);
-    REQUEST_WITHIN + REQUEST_WITHIN_PER_GIB.saturating_mul(gibibytes)
-}
-
 /// Tells everybody that the supervising thread is at its end, however it came to that.
 struct End(Arc<Pool>);
 
@@ -387,8 +377,10 @@ impl Drop for End {
         if thread::panicking() {
             let reason = "its supervising thread panicked, which is a bug of this library";
             locked.break_down(Arc::new(Breakdown(reason.into())));
+            // Some are nowhere, in the middle of what was done to them.
+            locked.fail_all();
         }
-        drop(locked.dismiss());
         locked.end();
+        drop(locked.dismiss());
     }
 }

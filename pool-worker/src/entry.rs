@@ -18,6 +18,7 @@
 //! Other constructors may come after the hook, those that register tasks among them. So they are
 //! run from within the hook first.
 
+use crate::fault::{self, Process, Site};
 use crate::fork_server::{self, ServerStart};
 use crate::sys::{self, Image, Remaining};
 use crate::worker::{self, WorkerStart};
@@ -120,32 +121,50 @@ impl Role<BorrowedFd<'_>> {
 
 impl Role<OwnedFd> {
     /// The role that a marker names, if it may be heeded.
-    fn from_marker(marker: &str) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// If that cannot be told, for want of memory or descriptors.
+    fn from_marker(marker: &str) -> io::Result<Option<Self>> {
         let mut words = marker.split(' ');
-        let role = words.next()?;
+        let role = words.next();
         let numbers: Vec<i32> = words.map_while(|word| word.parse().ok()).collect();
         let &[a, b, c, ..] = numbers.as_slice() else {
-            return None;
+            return Ok(None);
         };
         // One descriptor named twice would be owned twice.
         let distinct = a != b && b != c && a != c;
-        if !distinct || !sys::is_seqpacket(a) || unfit().is_some() {
-            return None;
+        if !distinct || !sys::is_seqpacket(a)? {
+            return Ok(None);
         }
-        let [a, b, c] = [a, b, c].map(|number| sys::inherited(number).ok());
-        match (role, numbers.get(3)) {
-            ("server", None) => Some(Self::Server {
-                socket: a?,
-                setup: b?,
-                application: c?,
+        fault::try_at(Site::Fits)?;
+        if unfit()?.is_some() {
+            return Ok(None);
+        }
+        let [a, b, c] = [a, b, c].map(sys::inherited);
+        let (Some(a), Some(b), Some(c)) = (a?, b?, c?) else {
+            return Ok(None);
+        };
+        Ok(match (role, numbers.get(3)) {
+            (Some("server"), None) => Some(Self::Server {
+                socket: a,
+                setup: b,
+                application: c,
             }),
-            ("worker", Some(&parent)) => Some(Self::Worker {
-                control: a?,
-                rings: b?,
-                setup: c?,
-                parent: parent.try_into().ok()?,
+            (Some("worker"), Some(&parent)) => Some(Self::Worker {
+                control: a,
+                rings: b,
+                setup: c,
+                parent: parent.unsigned_abs(),
             }),
             _ => None,
+        })
+    }
+
+    fn process(&self) -> Process {
+        match self {
+            Self::Server { .. } => Process::ForkServer,
+            Self::Worker { .. } => Process::Worker,
         }
     }
 
@@ -189,12 +208,21 @@ pub(crate) fn before_main(remaining: &Remaining) {
         return;
     };
     sys::unset_variable(OsStr::new(MARKER));
-    match marker.to_str().and_then(Role::from_marker) {
-        None => HOOK.store(REFUSED, Ordering::Relaxed),
-        Some(role) => {
+    fault::enter(Process::ForkServer);
+    match marker.to_str().map(Role::from_marker) {
+        None | Some(Ok(None)) => {
+            fault::enter(Process::Application);
+            HOOK.store(REFUSED, Ordering::Relaxed);
+        }
+        // It names a socket of ours, so this is no process that is to run its `main`.
+        Some(Err(_)) => sys::exit(fork_server::UNABLE),
+        Some(Ok(Some(role))) => {
             // The loader is not Rust: no panic may reach it.
             let play = || {
+                fault::enter(role.process());
+                fault::at(Site::Marked);
                 remaining.run();
+                fault::at(Site::Constructed);
                 role.play()
             };
             if panic::catch_unwind(AssertUnwindSafe(play)).is_err() {
@@ -224,37 +252,41 @@ pub fn can_exec() -> Result<(), String> {
         )),
         _ => {
             static UNFIT: OnceLock<Option<String>> = OnceLock::new();
-            UNFIT.get_or_init(unfit).clone().map_or(Ok(()), Err)
+            if UNFIT.get().is_none() {
+                let unfit = unfit().map_err(|error| {
+                    format!(
+                        "cannot tell from /proc/self which program this is ({error}): mount /proc"
+                    )
+                })?;
+                // Another thread has found the same.
+                let _ = UNFIT.set(unfit);
+            }
+            UNFIT.get().cloned().flatten().map_or(Ok(()), Err)
         }
     }
 }
 
 /// Why this program cannot be executed as a fork server, if so.
-fn unfit() -> Option<String> {
+fn unfit() -> io::Result<Option<String>> {
     if sys::is_privileged() {
-        return Some(
+        return Ok(Some(
             "the program is set-user-ID, set-group-ID or has file capabilities, and takes no \
              orders from its environment: give the rights to the one who starts it instead"
                 .into(),
-        );
+        ));
     }
-    let program = match fs::read_link("/proc/self/exe") {
-        Ok(program) => program.into_os_string(),
-        Err(error) => return Some(format!("cannot read /proc/self/exe ({error}): mount /proc")),
-    };
-    match own_file() {
-        Err(error) => Some(format!(
-            "cannot read /proc/self/maps ({error}): mount /proc"
-        )),
-        Ok(file) if file.as_bytes() == as_in_maps(&program) => None,
-        Ok(file) => Some(format!(
-            "pool-worker is in {}, yet the program is {}, which knows nothing of it: start a \
-             program that contains your tasks itself, not as a plugin, as an extension of an \
-             interpreter, or by naming it to the dynamic loader",
-            file.display(),
-            program.display(),
-        )),
+    let program = fs::read_link("/proc/self/exe")?.into_os_string();
+    let file = own_file()?;
+    if file.as_bytes() == as_in_maps(&program) {
+        return Ok(None);
     }
+    Ok(Some(format!(
+        "pool-worker is in {}, yet the program is {}, which knows nothing of it: start a program \
+         that contains your tasks itself, not as a plugin, as an extension of an interpreter, or by \
+         naming it to the dynamic loader",
+        file.display(),
+        program.display(),
+    )))
 }
 
 /// The file that this code was mapped from, as `/proc/self/maps` writes it.
@@ -339,7 +371,7 @@ mod tests {
             format!("server {memory} {socket} 0"),
             format!("server {socket} {socket} {memory}"),
         ] {
-            assert!(Role::from_marker(&marker).is_none(), "{marker}");
+            assert!(Role::from_marker(&marker).unwrap().is_none(), "{marker}");
         }
     }
 }

@@ -19,6 +19,7 @@ mod preload;
 mod spare;
 mod surroundings;
 
+use crate::fault::{self, Process, Site};
 use crate::protocol::{self, Report, Request, Setup, StartMethod};
 use crate::registry::registry;
 use crate::sys::{self, Fork, Message, Readiness, Reaped};
@@ -56,6 +57,7 @@ pub struct ServerStart {
 
 /// Serves as the fork server that this process is, or as one of its workers; never returns.
 pub fn serve(start: ServerStart) -> ! {
+    fault::enter(Process::ForkServer);
     match Server::new(start).map(Server::run) {
         Ok(Fate::Ended) => sys::exit(0),
         Ok(Fate::Worker(worker)) => worker.start(),
@@ -121,6 +123,7 @@ impl Server {
     fn new(start: ServerStart) -> io::Result<Self> {
         sys::name_process(c"pool-server")?;
         sys::subreaper()?;
+        fault::try_at(Site::ServerSetup)?;
         let setup = read_setup(&start.setup)?;
         let mut server = Self {
             pid: std::process::id(),
@@ -147,6 +150,7 @@ impl Server {
         if server.start_method == StartMethod::Fork {
             server.keeps_spare = spare::is_worth_it(sys::anonymous_memory("self")?);
         }
+        fault::at(Site::ServerReady);
         server.report(&Report::Ready { pid: server.pid }, None)?;
         Ok(server)
     }
@@ -174,6 +178,7 @@ impl Server {
     }
 
     fn turn(&mut self) -> io::Result<Turn> {
+        fault::try_at(Site::ServerWaits)?;
         let readiness = if self.outbox.is_empty() {
             Readiness::Read
         } else {
@@ -207,6 +212,7 @@ impl Server {
 
     fn serve_request(&mut self) -> io::Result<Turn> {
         let mut buffer = [0; MAX_REQUEST];
+        fault::try_at(Site::ServerRequest)?;
         let message = match sys::receive(self.socket.as_fd(), &mut buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Turn::Next),
             message => message?,
@@ -254,6 +260,7 @@ impl Server {
             }
             sys::kill_child(spare.pid)?;
         }
+        fault::try_at(Site::ServerForks)?;
         match sys::fork()? {
             Fork::Child => return Ok(Turn::Forked(Post::Known { rings, control })),
             Fork::Parent(pid) => self.hired(worker, pid)?,
@@ -263,7 +270,7 @@ impl Server {
 
     /// Tells of the worker that a child has become.
     fn hired(&mut self, worker: u64, pid: u32) -> io::Result<()> {
-        match sys::pidfd_of(pid) {
+        match fault::try_at(Site::ServerForked).and_then(|()| sys::pidfd_of(pid)) {
             Ok(pidfd) => {
                 self.workers.insert(pid, worker);
                 self.report(&Report::Forked { worker, pid }, Some(pidfd))
@@ -278,7 +285,7 @@ impl Server {
     fn fork_spare(&mut self) -> io::Result<Turn> {
         self.spare_is_due = false;
         let (ours, theirs) = sys::socket_pair()?;
-        match sys::fork() {
+        match fault::try_at(Site::ServerSpare).and_then(|()| sys::fork()) {
             Ok(Fork::Child) => return Ok(Turn::Forked(Post::Awaited(theirs))),
             Ok(Fork::Parent(pid)) => self.spare = Some(Spare::new(pid, ours)),
             // Workers are forked when they are asked for, then.
@@ -289,6 +296,7 @@ impl Server {
 
     /// Reports each worker that has died, and kills what it left behind.
     fn reap(&mut self) -> io::Result<()> {
+        fault::try_at(Site::ServerReaps)?;
         while let Reaped::Child { pid, status } = sys::reap_any(false)? {
             if let Some(worker) = self.workers.remove(&pid) {
                 self.report(&Report::Died { worker, status }, None)?;
@@ -300,6 +308,7 @@ impl Server {
 
     /// Kills each child that is no worker.
     fn kill_left_overs(&self) -> io::Result<()> {
+        fault::try_at(Site::ServerSweeps)?;
         sys::children()?
             .into_iter()
             .filter(|pid| !self.workers.contains_key(pid) && !self.is_spare(*pid))
@@ -312,6 +321,7 @@ impl Server {
 
     /// Kills everything that was ever forked here, and waits until it is gone.
     fn end(&mut self) {
+        fault::at(Site::ServerEnds);
         self.workers.clear();
         self.spare = None;
         while self.kill_left_overs().is_ok()
@@ -329,6 +339,7 @@ impl Server {
     fn flush(&mut self) -> io::Result<()> {
         while let Some((bytes, pidfd)) = self.outbox.front() {
             let pidfd = pidfd.as_ref().map(|pidfd| pidfd.as_fd());
+            fault::try_at(Site::ServerReport)?;
             match sys::send(self.socket.as_fd(), bytes, pidfd.as_slice()) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 sent => sent?,

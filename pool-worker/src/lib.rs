@@ -15,11 +15,13 @@
 //! - [`channel`]: two rings in shared memory for each worker, and bells.
 //! - [`shared`]: values that many calls refer to.
 //! - [`sys`]: system calls, each behind a safe function.
+//! - [`fault`]: where tests can plant faults.
 
 mod any_error;
 pub mod channel;
 pub mod codec;
 pub mod entry;
+pub mod fault;
 pub mod fork_server;
 pub mod protocol;
 pub mod registry;

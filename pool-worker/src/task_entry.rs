@@ -9,6 +9,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::codec::{self, DecodeError, EncodeError, Encoded, Source};
+use crate::fault::{self, Site};
 use crate::shared;
 
 /// Decodes the arguments, calls the function and encodes its output.
@@ -134,6 +135,7 @@ impl<'a> Arguments<'a> {
     /// All of a call's arguments.
     pub fn new(source: Source<'a>) -> Self {
         shared::begin_call();
+        fault::at(Site::Decodes);
         Self(source)
     }
 
@@ -147,7 +149,9 @@ impl<'a> Arguments<'a> {
 
     /// Refuses what is left behind the last argument.
     pub fn finish(self) -> Result<(), CallError> {
-        Ok(self.0.finish()?)
+        self.0.finish()?;
+        fault::at(Site::Calls);
+        Ok(())
     }
 }
 
@@ -156,5 +160,6 @@ pub fn returned<T: Serialize + DeserializeOwned + 'static>(
     value: T,
     output: &mut Encoded,
 ) -> Result<(), CallError> {
+    fault::at(Site::Encodes);
     Ok(shared::giving(|| codec::encode_owned(value, output))?)
 }

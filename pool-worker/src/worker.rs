@@ -15,6 +15,7 @@ mod tests;
 
 use crate::TaskEntry;
 use crate::channel::{Segment, WorkerEnd};
+use crate::fault::{self, Site};
 use crate::fork_server::UNABLE;
 use crate::shared::{self, Table};
 use crate::sys;
@@ -58,6 +59,7 @@ pub fn run(start: WorkerStart) -> ! {
     match begin(start) {
         Ok(table) => {
             table.attend();
+            fault::at(Site::WorkerEnds);
             sys::exit(0)
         }
         Err(_) => sys::exit(UNABLE),
@@ -84,6 +86,7 @@ pub(crate) fn serve_one(start: WorkerStart, at_end: OwnedFd) -> io::Result<JoinH
 
 /// Has the task thread serve calls; gives what is to be filled with what the application shares.
 fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
+    fault::try_at(Site::WorkerRings)?;
     let segment = Arc::new(Segment::open(start.rings.as_fd())?);
     // Before any task runs: one that writes to every descriptor would write into the rings.
     drop(start.rings);
@@ -92,6 +95,7 @@ fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
     let table = Arc::new(Table::new(start.control));
     let filled = Arc::clone(&table);
     panics::install_hook();
+    fault::try_at(Site::WorkerThread)?;
     let serving = thread::Builder::new()
         .name("task".into())
         .stack_size(TASK_STACK)

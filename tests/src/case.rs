@@ -101,7 +101,11 @@ fn test_name(type_name: &'static str) -> &'static str {
 }
 
 /// Runs a test's body in this process, which is its own.
-fn run_here(body: impl FnOnce()) {
+///
+/// # Panics
+///
+/// Where the body panics, or leaves anything behind in this process.
+pub fn run_here(body: impl FnOnce()) {
     sys::forbid_cores().expect("a limit can always be lowered");
     let footprint = Footprint::take();
     body();
@@ -118,19 +122,48 @@ fn this_program() -> Command {
 /// # Errors
 ///
 /// What went wrong: it failed, took longer than `limit`, or left processes.
-pub fn run_case(mut command: Command, limit: Duration) -> Result<String, String> {
+pub fn run_case(command: Command, limit: Duration) -> Result<String, String> {
+    let Observed { status, output } = observe(command, limit, |_| {})?;
+    match status.signal() {
+        Some(signal) => Err(format!("the test was killed by signal {signal}\n{output}")),
+        None if !status.success() => Err(format!("the test failed ({status})\n{output}")),
+        None => Ok(output),
+    }
+}
+
+/// How a program ended that left nothing behind.
+#[derive(Debug)]
+pub struct Observed {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed, on standard output and error.
+    pub output: String,
+}
+
+/// Runs a program, and looks at it `meanwhile`, every other millisecond.
+///
+/// # Errors
+///
+/// If it takes longer than `limit`, or leaves processes behind, with where they stand, and what it
+/// printed. None lives on after that.
+pub fn observe(
+    mut command: Command,
+    limit: Duration,
+    mut meanwhile: impl FnMut(u32),
+) -> Result<Observed, String> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mark = format!("{}-{count}", process::id());
     let scratch = Scratch::new();
     let output_path = scratch.path("output");
-    let output = File::create(&output_path).map_err(|error| error.to_string())?;
-    let errors = output.try_clone().map_err(|error| error.to_string())?;
+    let output = || read_to_string(&output_path).unwrap_or_default();
+    let stdout = File::create(&output_path).map_err(|error| error.to_string())?;
+    let stderr = stdout.try_clone().map_err(|error| error.to_string())?;
     command
         .env(MARK, &mark)
         .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors);
+        .stdout(stdout)
+        .stderr(stderr);
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let start = Instant::now();
     let status = loop {
@@ -141,39 +174,40 @@ pub fn run_case(mut command: Command, limit: Duration) -> Result<String, String>
                 child.kill().map_err(|error| error.to_string())?;
                 child.wait().map_err(|error| error.to_string())?;
                 kill_marked(&mark);
-                let output = read_to_string(&output_path).unwrap_or_default();
                 return Err(format!(
-                    "the test hung for {limit:?}; its processes:{where_they_are}\n{output}"
+                    "the test hung for {limit:?}; its processes:{where_they_are}\n{}",
+                    output()
                 ));
             }
-            None => thread::sleep(Duration::from_millis(2)),
+            None => {
+                meanwhile(child.id());
+                thread::sleep(Duration::from_millis(2));
+            }
         }
     };
-    let judgement = judge(status, &mark);
-    let output = read_to_string(&output_path).unwrap_or_default();
-    match judgement {
-        Ok(()) => Ok(output),
-        Err(report) => Err(format!("{report}\n{output}")),
+    let left = left_processes(&mark);
+    if !left.is_empty() {
+        kill_marked(&mark);
+        return Err(format!(
+            "the test ({status}) left processes: {left:?}\n{}",
+            output()
+        ));
     }
+    Ok(Observed {
+        status,
+        output: output(),
+    })
 }
 
-/// What is wrong with a test that ended so.
-fn judge(status: ExitStatus, mark: &str) -> Result<(), String> {
+/// The processes of a test that has ended, which may take moments to follow it.
+fn left_processes(mark: &str) -> Vec<String> {
     let start = Instant::now();
     let mut left = marked_processes(mark);
     while !left.is_empty() && start.elapsed() < Duration::from_secs(5) {
         thread::sleep(Duration::from_millis(2));
         left = marked_processes(mark);
     }
-    if !left.is_empty() {
-        kill_marked(mark);
-        return Err(format!("the test ({status}) left processes: {left:?}"));
-    }
-    match status.signal() {
-        Some(signal) => Err(format!("the test was killed by signal {signal}")),
-        None if !status.success() => Err(format!("the test failed ({status})")),
-        None => Ok(()),
-    }
+    left
 }
 
 /// Where the threads of all processes of a test stand, but those of this one, a line each.

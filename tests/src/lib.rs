@@ -10,6 +10,7 @@
 
 mod case;
 mod footprint;
+pub mod load;
 mod misdeed;
 mod scratch;
 mod setup;
@@ -17,9 +18,12 @@ mod skip;
 pub mod suite;
 pub mod sys;
 pub mod tasks;
+pub mod trials;
 mod wait;
 
-pub use case::{Isolated, harness, isolated, processes, program, run_case};
+pub use case::{
+    Isolated, Observed, harness, isolated, observe, processes, program, run_case, run_here,
+};
 pub use footprint::{Footprint, resident, threads};
 pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
 pub use scratch::{Gate, Log, Scratch};

@@ -7,7 +7,7 @@ use pool_tests::{
     Log, Misdeed, Scratch, fails_with, isolated, rounds,
     suite::pids,
     sys,
-    tasks::{cube, hold, misbehave, misbehave_later, note, nothing, zeros},
+    tasks::{cube, hold, misbehave, misbehave_later, note, nothing, sum, zeros},
     tireless_executor as executor, until,
 };
 
@@ -275,6 +275,27 @@ fn right_after_shutdown_was_requested() {
                 misdeed.is_told_by(&bad.result().unwrap_err());
             }
         }
+    });
+}
+
+#[test]
+fn a_worker_that_is_stopped_and_takes_no_errand_is_replaced() {
+    isolated(|| {
+        let executor = executor(1);
+        let share = |byte| executor.share_slice(&[byte]).unwrap();
+        // More than its socket has room for.
+        let values: Vec<_> = (0..1000).map(|_| share(1)).collect();
+        let sums = executor.map(sum, values.iter().cloned());
+        assert_eq!(sums.map(Result::unwrap).sum::<u64>(), 1000);
+        let worker = executor.worker_pids()[0];
+        sys::kill(worker, libc::SIGSTOP).unwrap();
+        until("it is stopped", || {
+            let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap();
+            stat.contains(") T ")
+        });
+        // It is to be told of each that it is gone.
+        drop(values);
+        assert_eq!(executor.submit(sum, share(7)).result().unwrap(), 7);
     });
 }
 

@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{Doorbell, events};
+use pool_worker::fault::{self, Site};
 
 use super::{Locked, Pool};
 use crate::calls::CallId;
@@ -25,6 +26,10 @@ const MAX_PAUSES: u32 = 16;
 
 /// For how long results may lie that nobody is in haste for.
 const LEISURE: Duration = Duration::from_micros(500);
+
+/// For how long a thread sleeps on a worker at the most before it looks for itself. A worker rings where
+/// its bell says, which a fault of its own may have changed.
+const LOOKS_AFTER: Duration = Duration::from_secs(1);
 
 /// Threads of this process that look for answers at the moment.
 static SPINNING: AtomicUsize = AtomicUsize::new(0);
@@ -63,7 +68,7 @@ impl Pool {
             }
             match locked.holder(id) {
                 Some((_, member)) if member.is_in_stream() => {
-                    self.drive_stream(locked, id, deadline);
+                    self.drive_stream(locked, id, Some(soon(deadline)));
                 }
                 // A worker that was woken a moment ago takes longer than looking is worth, and may even
                 // wait for this very core.
@@ -80,7 +85,7 @@ impl Pool {
                     continue;
                 }
                 Some(_) => {
-                    self.sleep_on_worker(locked, id, haste, deadline, has_looked);
+                    self.sleep_on_worker(locked, id, haste, Some(soon(deadline)), has_looked);
                     has_looked = false;
                 }
                 None => self.sleep_on_call(locked, id, deadline),
@@ -151,6 +156,7 @@ impl Pool {
             drop(locked);
             let start = Instant::now();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(start));
+            fault::at(Site::SleepsOnWorker);
             doorbell.sleep(count, left.into_iter().chain(limit).min());
             slept = Some(start.elapsed());
             locked = self.lock();
@@ -176,6 +182,7 @@ impl Pool {
         }
         locked.turn();
         drop(locked);
+        fault::at(Site::SleepsOnCall);
         if !signal.sleep(deadline) {
             self.forget(id, &signal);
         }
@@ -215,4 +222,10 @@ impl Pool {
         let is_meant = |waiter: &Waiter| matches!(waiter, Waiter::Thread(other, _) if Arc::ptr_eq(other, signal));
         let _forgotten = self.lock().forget(id, is_meant);
     }
+}
+
+/// When a thread that sleeps on a worker until `deadline` wakes at the latest.
+fn soon(deadline: Option<Instant>) -> Instant {
+    let soon = Instant::now() + LOOKS_AFTER;
+    deadline.map_or(soon, |deadline| deadline.min(soon))
 }

@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use pool_worker::channel::Ticket;
+use pool_worker::channel::{Ticket, Violation};
 
 use super::{Member, Sentence};
 use crate::calls::{Binding, CallId};
@@ -19,34 +19,52 @@ pub(crate) struct Begun {
     pub(crate) is_own: bool,
 }
 
-/// A call that a worker would have to begin now.
+/// What a worker would have to do now, and does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unclaimed {
     /// The worker's number.
     pub(crate) worker: u64,
     pub(crate) pid: u32,
-    /// No two calls of a worker have the same.
-    ticket: Ticket,
+    what: Duty,
     /// The worker has got as far as to say that it is there.
     pub(crate) is_set_up: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Duty {
+    /// To begin a call; no two calls of a worker have the same.
+    Call(Ticket),
+    /// To take an errand; so many were sent before it.
+    Errand(u64),
+}
+
 impl Member {
-    /// The call that the worker would have to begin now, if it has begun none.
+    /// The call that the worker would have to begin now, if it has begun none, or else the errand that it
+    /// would have to take.
     pub(crate) fn unclaimed(&mut self) -> Option<Unclaimed> {
-        let ticket = self.window.iter().flatten().next()?.ticket;
-        let unclaimed = Unclaimed {
+        let what = match self.window.iter().flatten().next() {
+            Some(placed) if self.link.has_begun(placed.ticket) => return None,
+            Some(placed) => Duty::Call(placed.ticket),
+            None => Duty::Errand(self.control.stuck_at()?),
+        };
+        Some(Unclaimed {
             worker: self.number,
             pid: self.pid?,
-            ticket,
+            what,
             is_set_up: self.link.claimed_pid().is_some(),
-        };
-        (!self.link.has_begun(ticket)).then_some(unclaimed)
+        })
     }
 
-    /// Whether it has to begin a call, now or after the one that it runs.
+    /// Whether it has to begin a call, now or after the one that it runs, or says what is impossible.
     pub(crate) fn may_be_stuck(&mut self) -> bool {
-        self.live > 1 || self.live == 1 && self.begun().is_none()
+        self.live > 1 || self.live == 1 && self.begun().is_none() || self.link.check().is_err()
+    }
+
+    /// Kills the worker if what it says is impossible.
+    pub(crate) fn check(&mut self) {
+        if let Err(Violation(how)) = self.link.check() {
+            self.kill(Sentence::Violation(how));
+        }
     }
 
     /// The call that the worker has begun and not answered.

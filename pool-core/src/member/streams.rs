@@ -1,6 +1,7 @@
 //! Large values on their way to a worker and back.
 
 use pool_worker::channel::ApplicationEnd;
+use pool_worker::fault::{self, Site};
 use pool_worker::sys::Buffer;
 
 use super::{Member, Placed};
@@ -45,6 +46,7 @@ impl Member {
         let Some((_, arguments)) = calls.get(placed.id).pending() else {
             return;
         };
+        fault::at(Site::Streams);
         let more = self.link.send_more(seq, arguments, &mut sent);
         self.touched |= self.streamed != Some(sent);
         self.streamed = more.then_some(sent);

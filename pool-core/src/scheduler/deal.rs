@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pool_worker::fault::{self, Site};
+
 use super::Scheduler;
 use crate::calls::{CallId, Calls, Place};
 use crate::member::{Member, Unbegun};
@@ -182,6 +184,7 @@ pub(super) fn offer(calls: &mut Calls, member: &mut Member, slot: usize, id: Cal
     let Some(seq) = member.offer(id, task, arguments, call.binding, notice) else {
         return false;
     };
+    fault::at(Site::Places);
     calls.get_mut(id).place = Some(Place::new(slot, seq));
     if let Some((course, alarms)) = calls.course(id) {
         alarms.add_running(course.place(sys::monotonic()));

@@ -1,6 +1,7 @@
 //! Settling: of what each worker is to tell, so that nothing is missed when nobody looks.
 
 use pool_worker::channel::events;
+use pool_worker::fault::{self, Site};
 use smallvec::SmallVec;
 
 use super::{Scheduler, deal};
@@ -15,6 +16,7 @@ impl Scheduler {
 
     /// Arms each worker's bell with what the executor has to hear of.
     pub(crate) fn settle(&mut self) -> bool {
+        fault::at(Site::Settles);
         let hungry = self.queued() > 0;
         let urgent = self.waiting > 0 || !matches!(self.gate, Gate::Open);
         let sharing = self.calls.are_sharing();

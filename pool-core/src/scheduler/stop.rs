@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use pool_worker::fault::{self, Site};
+
 use super::{Cancelled, Scheduler, with_worker};
 use crate::calls::{Binding, CallId};
 use crate::gate::{Breakdown, Gate};
@@ -11,6 +13,7 @@ use crate::task_error::{TaskError, TaskErrorKind};
 impl Scheduler {
     /// Takes all workers out, for the end. What they are busy with is of no interest any more.
     pub(crate) fn dismiss(&mut self) -> Vec<Member> {
+        fault::at(Site::Dismisses);
         self.fail_placed(killed);
         let members = self.vacate_all();
         for member in &members {
@@ -82,6 +85,7 @@ impl Scheduler {
         if !self.is_running(id) {
             return false;
         }
+        fault::at(Site::Stops);
         if let Some(member) = self.member(slot) {
             stop(member);
         }
@@ -170,6 +174,15 @@ impl Scheduler {
         self.fail_queued(error);
         self.fail_placed(|task, pid| with_worker(error(task), pid));
         self.gate = Gate::Broken(reason);
+    }
+
+    /// Fails every call that is not done, wherever it is, of an executor that is broken.
+    pub(crate) fn fail_all(&mut self) {
+        for id in self.calls.pending() {
+            if let Some(error) = self.refusal(self.task_name(id)) {
+                self.fail(id, error);
+            }
+        }
     }
 
     /// Takes a worker out that has died: its answers count, what had not begun is dealt anew, and

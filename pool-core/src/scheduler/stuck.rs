@@ -1,4 +1,4 @@
-//! Workers that have calls and begin none.
+//! Workers that have calls and begin none, or take no errand.
 
 use super::Scheduler;
 use crate::member::{Member, Sentence, Unbegun, Unclaimed};
@@ -7,7 +7,9 @@ impl Scheduler {
     /// Notes that the supervising thread looks whether workers begin their calls, if any may have to be
     /// waited for; whether any may. If none, it has to be woken when one comes to be.
     pub(crate) fn begin_minding(&mut self) -> bool {
-        self.looks.minding = self.may_be_stuck();
+        self.members.iter_mut().flatten().for_each(Member::check);
+        let is_behind = |member: &Member| member.control.stuck_at().is_some();
+        self.looks.minding = self.may_be_stuck() || self.members().any(is_behind);
         self.looks.minding
     }
 
@@ -41,7 +43,7 @@ impl Scheduler {
             && member.begun().is_none()
         {
             member.kill(Sentence::Violation(
-                "it did not begin a call that it had for a second",
+                "it did not take what it had to take for a second",
             ));
         }
     }

@@ -6,16 +6,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{ApplicationEnd, Segment};
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::StartMethod;
 use pool_worker::shared::Postbox;
 
-use super::{RETRY_MOST, Supervisor};
+use super::{RETRY_FIRST, RETRY_MOST, Supervisor};
 use crate::calls::CallId;
 use crate::driver::{Locked, Pool};
 use crate::fork_server::ForkServer;
 use crate::hook::Hook;
 use crate::member::{Member, Tenure};
 use crate::sys;
+
+/// How long a fork server that was asked for workers may tell of none before it counts as hung, and
+/// how much longer for each GiB of its memory, as to fork takes longer then, of a spare as well.
+const REQUEST_WITHIN: Duration = Duration::from_secs(2);
+const REQUEST_WITHIN_PER_GIB: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     /// The fork server told of a worker that it was asked for: it goes on to the next.
@@ -45,6 +51,7 @@ impl Supervisor {
 
     /// The fork server is gone, and its workers with it: another one takes its place.
     pub(super) fn server_gone(&mut self) {
+        fault::at(Site::ServerGone);
         self.take_reports();
         let _ = self.epoll.remove(self.server.socket());
         let _ = self.epoll.remove(self.server.pidfd());
@@ -59,11 +66,10 @@ impl Supervisor {
         }
         let unborn: Vec<u64> = {
             let locked = self.pool.lock();
-            self.orphans = locked
-                .members()
-                .filter(|member| member.pid.is_some())
-                .map(|member| member.number)
-                .collect();
+            let born = || locked.members().filter(|member| member.pid.is_some());
+            // They die with it, unless they were stopped before they could ask for that.
+            born().for_each(Member::end_orphan);
+            self.orphans = born().map(|member| member.number).collect();
             locked
                 .members()
                 .filter(|member| member.pid.is_none())
@@ -136,7 +142,8 @@ impl Supervisor {
                 let pause = self.retry_pause;
                 self.retry_pause = (pause * 2).min(RETRY_MOST);
                 self.vacancies.push(now + pause);
-                if error.kind() != io::ErrorKind::WouldBlock && !self.has_workers() {
+                // While another one is asked for, the fork server will tell, or be found to hang.
+                if self.asked.is_empty() && !self.has_workers() {
                     self.count_restart(&format!("a worker could not be asked for: {error}"));
                 }
             }
@@ -146,6 +153,7 @@ impl Supervisor {
     /// Makes a channel and asks the fork server for a worker at its other end.
     fn hire(&mut self) -> io::Result<()> {
         let slot = self.pool.lock().vacant_slot();
+        fault::try_at(Site::Hires)?;
         let (segment, rings) = Segment::create()?;
         self.allow_memory(&segment);
         let mut link = ApplicationEnd::new(segment);
@@ -166,6 +174,7 @@ impl Supervisor {
             self.epoll.remove(control.as_fd())?;
             return Err(error);
         }
+        fault::at(Site::Asked);
         self.next_number += 1;
         self.asked.insert(number, Instant::now());
         link.set_place(u32::try_from(slot).unwrap_or(u32::MAX));
@@ -184,12 +193,21 @@ impl Supervisor {
             // The ring of a new worker is empty: there is room for a call, or for the start of one.
             let _ = locked.place_own(slot, call);
         }
+        fault::at(Site::Admitted);
         locked.turn();
         Ok(())
     }
 
+    /// A worker came to be.
+    pub(super) fn born(&mut self, number: u64) {
+        self.retry_pause = RETRY_FIRST;
+        self.restarts.note_birth(Instant::now());
+        self.begin_initializer_time(number);
+        self.begin_age(number);
+    }
+
     /// The time of a new worker's initializer begins, if it has a limit.
-    pub(super) fn begin_initializer_time(&mut self, number: u64) {
+    fn begin_initializer_time(&mut self, number: u64) {
         if let Some(allowed) = self.hooks.initializer_timeout
             && self.hooks.initializer.is_some()
             && let Some(deadline) = Instant::now().checked_add(allowed)
@@ -209,6 +227,12 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// How long a fork server with so many bytes of its own may tell of no worker.
+pub(super) fn request_within(memory: u64) -> Duration {
+    let gibibytes = u32::try_from(memory >> 30).unwrap_or(u32::MAX);
+    REQUEST_WITHIN + REQUEST_WITHIN_PER_GIB.saturating_mul(gibibytes)
 }
 
 /// The first call of the worker `number`, which is ready once it has returned.

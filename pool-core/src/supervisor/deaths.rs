@@ -1,11 +1,13 @@
 //! Deaths of workers: what becomes of their calls, and when there were too many.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::LastWords;
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::{self, LastWordsKind, PanicReport};
 
 use super::{RETRY_MOST, Remains, Supervisor};
@@ -78,6 +80,7 @@ impl Supervisor {
         };
         locked.announce();
         drop(locked);
+        fault::at(Site::WorkerGone);
         self.forget(number);
         let _ = self.epoll.remove(member.control.as_fd());
         if let Some(pidfd) = member.pidfd() {
@@ -96,6 +99,7 @@ impl Supervisor {
         let Some(Remains { member, begun }) = self.remains.remove(&number) else {
             return;
         };
+        fault::at(Site::Died);
         let words = member.last_words();
         let unasked = member.sentence == Sentence::None;
         let was_killed = status.is_some_and(|status| libc::WTERMSIG(status) == libc::SIGKILL);
@@ -138,18 +142,41 @@ impl Supervisor {
         let RestartLimit { deaths, within } = self
             .restart_limit
             .unwrap_or_else(|| RestartLimit::of(self.pool.lock().size()));
-        self.restarts
-            .retain(|death| now.duration_since(*death) < within);
-        self.restarts.push_back(now);
-        if self.restarts.len() > deaths as usize {
+        if self.restarts.count(now, within) > deaths as usize {
             self.break_down(format!(
-                "workers died outside of any task more than {deaths} times in {within:?}; of the last one: {what}"
+                "workers died outside of any task more than {deaths} times in {within:?}, or without \
+                 one that came to life; of the last one: {what}"
             ));
         }
     }
 
     pub(super) fn break_down(&self, reason: String) {
         self.pool.lock().break_down(Arc::new(Breakdown(reason)));
+    }
+}
+
+/// Deaths outside of any task, as far as they count.
+#[derive(Default)]
+pub(super) struct Restarts {
+    deaths: VecDeque<Instant>,
+    last_birth: Option<Instant>,
+}
+
+impl Restarts {
+    /// A worker came to life.
+    pub(super) fn note_birth(&mut self, now: Instant) {
+        self.last_birth = Some(now);
+    }
+
+    /// One more death; how many there were within this time, or since a worker came to life: what fails
+    /// each time is tried ever more rarely.
+    pub(super) fn count(&mut self, now: Instant, within: Duration) -> usize {
+        let last_birth = self.last_birth;
+        let is_recent = |death: Instant| now.duration_since(death) < within;
+        let counts = |death: &Instant| is_recent(*death) || last_birth.is_none_or(|at| at < *death);
+        self.deaths.retain(counts);
+        self.deaths.push_back(now);
+        self.deaths.len()
     }
 }
 

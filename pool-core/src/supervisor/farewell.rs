@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pool_worker::fault::{self, Site};
+
 use super::Supervisor;
 use crate::calls::CallId;
 use crate::driver::{Locked, Pool};
@@ -45,6 +47,7 @@ impl Supervisor {
             return true;
         };
         if self.farewell.is_none() && matches!(locked.gate(), Gate::Closed) {
+            fault::at(Site::Farewell);
             let allowed = self.hooks.exit_allowed();
             let mut unsaid = last_calls(hook, &self.pool, locked);
             unsaid.append(&mut self.retiring.unsaid);

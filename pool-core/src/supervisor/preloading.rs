@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use pool_worker::channel::{
     Answer, ApplicationEnd, Offer, Payload, Segment, Sent, Violation, events,
 };
+use pool_worker::fault::{self, Site};
 use pool_worker::protocol::{self, LastWordsKind, PanicReport, Status};
 use pool_worker::registry::registry;
 
@@ -84,6 +85,7 @@ impl Supervisor {
         let Some((task, arguments)) = hook.valid() else {
             return Ok(());
         };
+        fault::try_at(Site::Preload)?;
         let (segment, rings) = Segment::create()?;
         let (control, theirs) = sys::socket_pair()?;
         self.epoll.add(control.as_fd(), PRELOAD)?;
@@ -139,6 +141,7 @@ impl Supervisor {
         };
         match preloading.pump(arguments) {
             Ok(Some(Answer { status, body, .. })) => {
+                fault::at(Site::Preloaded);
                 let Some(call) = preloading.call.take() else {
                     return self.fail_preload("it was answered twice");
                 };

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use pool_worker::fault::{self, Site};
+
 use super::Supervisor;
 use super::farewell::{self, ROOM_LOOKED_FOR_EVERY};
 use crate::calls::CallId;
@@ -65,6 +67,7 @@ impl Supervisor {
                 continue;
             };
             let number = member.number;
+            fault::at(Site::SeesOff);
             member.see_off();
             let mut allowed = ENDS_WITHIN;
             if let Some(hook) = &self.hooks.on_worker_exit {

@@ -208,3 +208,42 @@ fn a_worker_that_cannot_be_kept_is_forgotten() {
     supervisor.tear_down();
     pool.notifier().finish();
 }
+
+#[test]
+fn where_the_thread_panics_no_call_is_left_wherever_it_was() {
+    let (pool, supervisor) = supervisor(Hooks::default());
+    let (member, _worker) = fixture::worker(7, true);
+    let mut locked = pool.lock();
+    locked.admit(0, member);
+    let id = locked.note_own(fixture::task(), fixture::arguments(1));
+    assert!(locked.place_own(0, id));
+    // Its worker has died, and nobody has told yet how.
+    let (_, begun) = locked.bury(0).unwrap();
+    assert_eq!(begun, [id]);
+    drop(locked);
+    let end = End(Arc::clone(&pool));
+    let thread = thread::spawn(|| {
+        let _end = end;
+        panic!("as a bug would");
+    });
+    assert!(thread.join().is_err());
+    assert_eq!(
+        pool.lock().call(id).failure(),
+        Some(TaskErrorKind::PoolBroken)
+    );
+    supervisor.tear_down();
+}
+
+#[test]
+fn deaths_are_forgotten_once_a_worker_has_come_to_life() {
+    let mut restarts = Restarts::default();
+    let start = Instant::now();
+    let within = Duration::from_secs(1);
+    let later = |seconds| start + Duration::from_secs(seconds);
+    for (seconds, count) in [(0, 1), (2, 2), (4, 3)] {
+        assert_eq!(restarts.count(later(seconds), within), count);
+    }
+    restarts.note_birth(later(5));
+    assert_eq!(restarts.count(later(6), within), 1);
+    assert_eq!(restarts.count(later(8), within), 2);
+}

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use pool_worker::fault::{self, Site};
+
 use super::{check, retry};
 
 /// The most events that one wait gives.
@@ -23,6 +25,7 @@ impl Epoll {
 
     /// Watches `fd` for input, and for its end.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        fault::try_at(Site::LoopWatches)?;
         let mut event = libc::epoll_event {
             events: libc::EPOLLIN as u32,
             u64: token,
@@ -55,6 +58,7 @@ impl Epoll {
 
     /// Waits for events, at most for `timeout`, and adds their tokens to `tokens`.
     pub(crate) fn wait(&self, tokens: &mut Vec<u64>, timeout: Option<Duration>) -> io::Result<()> {
+        fault::try_at(Site::LoopWaits)?;
         let milliseconds = timeout.map_or(-1, |timeout| {
             i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
         });

@@ -233,6 +233,15 @@ impl ApplicationEnd {
         }
     }
 
+    /// What is impossible about how far the worker says that it has got, as that was seen last: who
+    /// believes it takes all calls for ones that have begun.
+    pub fn check(&self) -> Result<(), Violation> {
+        if self.released > self.head {
+            return Err(Violation("it let go of calls that it was not given"));
+        }
+        Ok(())
+    }
+
     /// Wakes the worker if it sleeps. To be called after calls were placed, or when answers were taken
     /// and that [may have made room](Self::may_have_made_room).
     pub fn wake(&mut self) {

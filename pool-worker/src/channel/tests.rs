@@ -461,3 +461,18 @@ fn buffers_arrive_in_memory_that_suits_them() {
     assert_eq!(buffers[1].as_slice().as_ptr(), address);
     serving.join().unwrap();
 }
+
+#[test]
+fn calls_that_it_was_not_given_are_none_to_let_go_of() {
+    let (segment, memfd) = Segment::create().unwrap();
+    let theirs = Segment::open(memfd.as_fd()).unwrap();
+    let mut end = ApplicationEnd::new(segment);
+    let ticket = offer(&mut end, 0, b"").unwrap();
+    let mut said = |position| {
+        let tail = &theirs.header().calls_tail.0;
+        tail.store(position, std::sync::atomic::Ordering::SeqCst);
+        (end.has_begun(ticket), end.check().is_ok())
+    };
+    assert_eq!(said(0), (false, true));
+    assert_eq!(said(64), (true, false));
+}

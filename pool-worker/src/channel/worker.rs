@@ -15,6 +15,7 @@ use super::{
     state,
 };
 use crate::codec::Encoded;
+use crate::fault::{self, Site};
 use crate::protocol::Status;
 use crate::sys::{self, Buffer};
 
@@ -143,8 +144,10 @@ impl WorkerEnd {
             let total = self.calls.total(at).load(Relaxed);
             let notice = self.notice.take();
             if claimed {
+                fault::at(Site::Claimed);
                 let claim = Claim::new(&self.segment, at, notice, self.clock);
                 let len = self.take_body(&mut arguments.bytes);
+                fault::at(Site::Taken);
                 if total != len as u64 {
                     self.take_stream(arguments, total, std::mem::take(spare), &mut before_sleep);
                 }
@@ -224,6 +227,7 @@ impl WorkerEnd {
     /// Commits the answer to the call of number `seq`, of at most [`MAX_BODY`] bytes.
     #[inline]
     pub fn answer(&mut self, seq: u32, status: Status, body: &[u8]) {
+        fault::at(Site::Answers);
         self.await_room(frame_size(body.len()));
         self.push(seq, status, body.len() as u64, body);
         self.ring_fenced(events::ANSWER | events::HALF_FULL | events::LOW);
@@ -242,9 +246,11 @@ impl WorkerEnd {
         self.answers.total(at).store(total, Relaxed);
         self.answers.write_body(at, body);
         self.head += frame_size(body.len());
+        fault::at(Site::Written);
         // Publishes the frame and is the full fence before the look at the bell, in one.
         let head = &self.segment.header().answers_head.0;
         machine::store_fenced(head, self.head);
+        fault::at(Site::Committed);
     }
 
     /// Returns once there is room for an answer's frame of `size` bytes.
@@ -307,6 +313,7 @@ impl WorkerEnd {
     fn ring_at(&mut self, bell: u32) {
         let header = self.segment.header();
         self.last_bell = bell;
+        fault::at(Site::Rings);
         if bell & BELL_FUTEX == 0 {
             machine::ring(self.control.as_fd());
         } else {

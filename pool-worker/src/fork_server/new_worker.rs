@@ -2,6 +2,7 @@
 
 use super::{UNABLE, spare};
 use crate::entry::Role;
+use crate::fault::{self, Process, Site};
 use crate::protocol::StartMethod;
 use crate::sys;
 use crate::worker::{self, Resolved, WorkerStart};
@@ -10,6 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// Makes this process a worker of the fork server `parent`.
 pub(crate) fn prepare_worker(parent: u32) -> io::Result<()> {
+    fault::try_at(Site::WorkerPrepares)?;
     sys::die_with_parent(parent)?;
     sys::subreaper()?;
     sys::name_process(c"pool-worker")?;
@@ -38,6 +40,8 @@ pub(super) enum Post {
 
 impl NewWorker {
     pub(super) fn start(self) -> ! {
+        fault::enter(Process::Worker);
+        fault::at(Site::WorkerForked);
         let start = || {
             prepare_worker(self.parent)?;
             match self.post {

@@ -6,6 +6,7 @@
 //! words and outputs of any size are told like those of any other call.
 
 use super::Server;
+use crate::fault::{self, Site};
 use crate::sys::{self, Readiness};
 use crate::worker::{self, WorkerStart};
 use std::io::{self, ErrorKind};
@@ -20,6 +21,7 @@ impl Server {
     /// Runs the call that comes through `rings` and `control`; `false` if the application came to
     /// its end first.
     pub(super) fn run_preload(&self, rings: OwnedFd, control: OwnedFd) -> io::Result<bool> {
+        fault::try_at(Site::ServerPreload)?;
         let (returned, at_end) = sys::socket_pair()?;
         let start = WorkerStart {
             rings,
@@ -40,6 +42,7 @@ impl Server {
             return Ok(false);
         }
         thread.join().map_err(|_| ErrorKind::Other)?;
+        fault::at(Site::ServerPreloaded);
         Ok(true)
     }
 }

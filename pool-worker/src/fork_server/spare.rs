@@ -4,6 +4,7 @@
 //! each MiB. Where that is long, one worker is kept ready that waits for its rings: it takes the
 //! place of one that dies at once, and the next spare is forked when nothing else is to be done.
 
+use crate::fault::{self, Site};
 use crate::sys::{self, Readiness};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,6 +26,7 @@ impl Spare {
 
     /// Makes it a worker with these rings and this control socket.
     pub(super) fn employ(&self, rings: &OwnedFd, control: &OwnedFd) -> io::Result<()> {
+        fault::try_at(Site::ServerEmploys)?;
         sys::send(self.socket.as_fd(), &[0], &[rings.as_fd(), control.as_fd()])
     }
 }
@@ -37,6 +39,7 @@ pub(super) fn is_worth_it(memory: u64) -> bool {
 
 /// In the spare: waits for what makes it a worker.
 pub(super) fn await_employment(socket: BorrowedFd<'_>) -> io::Result<(OwnedFd, OwnedFd)> {
+    fault::try_at(Site::WorkerWaits)?;
     sys::poll([(socket, Readiness::Read)], None)?;
     super::rings_and_control(sys::receive(socket, &mut [0])?)
 }

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::segment::{Attachments, Segment};
+use crate::fault::{self, Site};
 use crate::protocol::Errand;
 use crate::sys;
 
@@ -34,6 +35,8 @@ struct State {
     missed: bool,
     /// The executor will try again.
     alarmed: bool,
+    /// How many errands went out.
+    errands: u64,
 }
 
 impl Postbox {
@@ -69,6 +72,7 @@ impl Postbox {
                 self.miss(&mut state);
                 return false;
             }
+            state.errands += 1;
             state.sent.insert(segment.id());
             segment.sent_to(Arc::downgrade(self));
         }
@@ -98,6 +102,12 @@ impl Postbox {
         self.state().missed
     }
 
+    /// How many errands went out, if there is one that cannot, and the executor tries again and again.
+    pub fn stuck_at(&self) -> Option<u64> {
+        let state = self.state();
+        state.alarmed.then_some(state.errands)
+    }
+
     /// Sends what is owed; `true` if something could not be sent, now or since the last time, and
     /// this is to be called again in a while. The alarm is raised again only after `false`.
     #[must_use]
@@ -114,6 +124,7 @@ impl Postbox {
             if self.send(Errand::Release { id }, &[]).is_err() {
                 return false;
             }
+            state.errands += 1;
             state.owed.pop();
         }
         true
@@ -125,6 +136,7 @@ impl Postbox {
 
     fn send(&self, errand: Errand, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = rmp_serde::to_vec(&errand).map_err(io::Error::other)?;
+        fault::try_at(Site::Errand)?;
         sys::send(self.socket.as_fd(), &bytes, descriptors)
     }
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use smallvec::SmallVec;
 
 use super::postbox::Postbox;
+use crate::fault::{self, Site};
 use crate::sys;
 
 /// The memory that holds a shared value, and whom it was sent to. The last one to let go of it has
@@ -30,6 +31,7 @@ pub struct Segment {
 impl Segment {
     /// A segment that holds these bytes, which are those of `value`.
     pub(super) fn new(bytes: &[u8], value: Weak<dyn Any + Send + Sync>) -> io::Result<Arc<Self>> {
+        fault::try_at(Site::Shares)?;
         let memory = sys::write_sealed(c"pool-shared", bytes)?;
         Ok(Arc::new(Self::of(memory, value)))
     }

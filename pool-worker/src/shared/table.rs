@@ -16,6 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::codec::DecodeError;
+use crate::fault::{self, Site};
 use crate::protocol::{self, Errand};
 use crate::sys::{self, Message, Readiness, Sealed};
 use serde::de::Error;
@@ -72,6 +73,7 @@ impl Table {
             if !seen.is_ok_and(|seen| !seen.ended(0)) {
                 return;
             }
+            fault::at(Site::WorkerRoused);
             let mut entries = self.entries();
             match self.take_errands(&mut entries) {
                 Ok(Taken::All(released)) => {
@@ -133,6 +135,7 @@ impl Table {
             if message.length == 0 {
                 return Ok(Taken::End);
             }
+            fault::try_at(Site::WorkerErrand)?;
             match protocol::decode(&buffer[..message.length])? {
                 Errand::Share { id } => {
                     entries.insert(id, received(message));
@@ -157,10 +160,12 @@ fn discard(released: Vec<Entry>) {
 /// Maps a value's memory. The descriptor is closed again, as tasks may need as many as they may have.
 fn received(mut message: Message) -> Entry {
     let reason = match message.descriptors.pop() {
-        Some(memory) => match Sealed::map(memory.as_fd()) {
-            Ok(memory) => return Entry::Unopened(Arc::new(memory)),
-            Err(error) => error.to_string(),
-        },
+        Some(memory) => {
+            match fault::try_at(Site::WorkerValue).and_then(|()| Sealed::map(memory.as_fd())) {
+                Ok(memory) => return Entry::Unopened(Arc::new(memory)),
+                Err(error) => error.to_string(),
+            }
+        }
         None => "the worker has as many descriptors open as it may have".into(),
     };
     Entry::Lost(format!("a Shared did not arrive: {reason}"))

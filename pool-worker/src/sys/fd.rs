@@ -94,16 +94,19 @@ pub fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Takes a descriptor that this process got across `execve`, by its number.
-pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+/// Takes a descriptor that this process got across `execve`, by its number, if it is open.
+pub fn inherited(number: RawFd) -> io::Result<Option<OwnedFd>> {
     if number < ABOVE_STDIO {
-        return Err(io::Error::from_raw_os_error(libc::EBADF));
+        return Ok(None);
     }
     // SAFETY: the call takes no memory of ours, and fails on a number that is not open.
-    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    match check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }) {
+        Err(error) if error.raw_os_error() == Some(libc::EBADF) => return Ok(None),
+        set => set?,
+    };
     // SAFETY: it is open, and the one who executed this program left it to whom the marker names;
     // nothing but that marker, which is taken once, knows the number.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    Ok(Some(unsafe { OwnedFd::from_raw_fd(number) }))
 }
 
 /// Lets a descriptor live on across `execve`. Async-signal-safe.

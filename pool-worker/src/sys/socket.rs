@@ -43,9 +43,14 @@ pub fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// Whether the number is that of a Unix socket that keeps datagrams whole.
-pub fn is_seqpacket(number: RawFd) -> bool {
-    let is = |option, expected| option_of(number, option).is_ok_and(|value| value == expected);
-    is(libc::SO_DOMAIN, libc::AF_UNIX) && is(libc::SO_TYPE, libc::SOCK_SEQPACKET)
+pub fn is_seqpacket(number: RawFd) -> io::Result<bool> {
+    let is = |option, expected| match option_of(number, option) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK)) => {
+            Ok(false)
+        }
+        value => value.map(|value| value == expected),
+    };
+    Ok(is(libc::SO_DOMAIN, libc::AF_UNIX)? && is(libc::SO_TYPE, libc::SOCK_SEQPACKET)?)
 }
 
 fn option_of(number: RawFd, option: libc::c_int) -> io::Result<libc::c_int> {

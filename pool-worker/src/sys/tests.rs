@@ -78,10 +78,10 @@ fn end_of_sending_reaches_the_peer_past_copies() {
 #[test]
 fn only_datagram_sockets_are_ours() {
     let (ours, _theirs) = socket_pair().unwrap();
-    assert!(is_seqpacket(ours.as_raw_fd()));
+    assert!(is_seqpacket(ours.as_raw_fd()).unwrap());
     let memory = memfd(c"test", 0).unwrap();
-    assert!(!is_seqpacket(memory.as_raw_fd()));
-    assert!(!is_seqpacket(-1));
+    assert!(!is_seqpacket(memory.as_raw_fd()).unwrap());
+    assert!(!is_seqpacket(-1).unwrap());
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! last words back, and answers the call.
 
 use crate::channel::{MAX_FAILURE, MAX_LAST_WORDS, Segment};
+use crate::fault::{self, Site};
 use crate::protocol::{LastWordsKind, PanicReport};
 use crate::sys;
 use std::any::Any;
@@ -131,6 +132,7 @@ impl Witness {
             LastWordsKind::PANICKING
         };
         self.leave_words(kind, &last_words(&report));
+        fault::at(Site::Panics);
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
             report.backtrace = Some(clip(backtrace.to_string(), MAX_TEXT));

@@ -6,6 +6,7 @@ use super::panics::{self, MAX_TEXT, Witness};
 use super::scales::Scales;
 use crate::channel::{self, Call, Segment, WorkerEnd};
 use crate::codec::Encoded;
+use crate::fault::{self, Site};
 use crate::protocol::Status;
 use crate::registry::registry;
 use crate::sys::Buffer;
@@ -56,6 +57,7 @@ impl Service {
 
     /// Waits for a call, runs it and answers it.
     pub(super) fn serve_call(&mut self) {
+        fault::at(Site::TaskIdle);
         Scales::await_leave(&mut self.scales, &mut self.end);
         let call = self
             .end

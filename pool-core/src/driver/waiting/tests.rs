@@ -1,6 +1,7 @@
 //! Threads that wait, and workers that the tests move by hand.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::{Context, Wake, Waker};
@@ -9,6 +10,7 @@ use std::thread;
 use super::*;
 use crate::member::fixture;
 use crate::scheduler::{Cancelled, QueueLimit, Size};
+use crate::task_error::TaskErrorKind;
 use crate::terms::Terms;
 
 /// Longer than anything here takes.
@@ -74,6 +76,40 @@ fn a_thread_does_not_sleep_on_a_worker_that_its_call_has_left() {
             assert!(start.elapsed() < LONG, "it slept on although {what}");
         });
     }
+}
+
+#[test]
+fn a_panic_under_the_lock_breaks_the_executor_and_hangs_nobody() {
+    let (pool, _worker, id) = busy();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let _locked = pool.lock();
+        panic!("as a bug would");
+    }));
+    assert!(panicked.is_err());
+    assert!(pool.wait(id, Haste::AtOnce, None).is_some());
+    let kind = pool.lock().call(id).failure();
+    assert_eq!(kind, Some(TaskErrorKind::PoolBroken));
+    assert!(pool.lock().is_over());
+}
+
+#[test]
+fn who_is_not_rung_looks_for_itself() {
+    let (pool, mut worker, id) = busy();
+    thread::scope(|scope| {
+        let sleeper = scope.spawn(|| pool.wait(id, Haste::AtOnce, None).is_some());
+        while pool
+            .lock()
+            .holder(id)
+            .is_some_and(|(_, member)| !member.is_attended())
+        {
+            thread::yield_now();
+        }
+        // As if the worker had written over its bell.
+        pool.lock().holder(id).unwrap().1.silence();
+        worker.claim().unwrap();
+        worker.answer();
+        assert!(sleeper.join().unwrap());
+    });
 }
 
 #[test]

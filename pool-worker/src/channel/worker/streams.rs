@@ -3,6 +3,7 @@
 use super::super::stream::{Partial, Sent, table};
 use super::super::{Violation, events, frame_size};
 use super::{Buffer, Encoded, Patience, Status, WorkerEnd};
+use crate::fault::{self, Site};
 
 impl WorkerEnd {
     /// Collects the frames that continue a streamed call, of which the table has arrived.
@@ -22,6 +23,7 @@ impl WorkerEnd {
             let len = self.body_len(at);
             believed(partial.take(self.calls, at, len));
             self.let_go(len);
+            fault::at(Site::PieceTaken);
         }
         let mut buffers = partial.into_buffers().into_iter();
         let bytes = buffers.next().unwrap_or_default();
@@ -42,6 +44,7 @@ impl WorkerEnd {
     }
 
     fn push_when_room(&mut self, seq: u32, status: Status, total: u64, body: &[u8]) {
+        fault::at(Site::PieceAnswered);
         let size = frame_size(body.len());
         self.await_stream(events::HALF_FULL, &mut || (), |end| end.room() >= size);
         self.taken_seen = self.taken();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::WorkerEnd;
 use crate::channel::machine::fence;
+use crate::fault::{self, Site};
 
 /// How many times the worker looks between two looks at the clock while it spins.
 const LOOKS_PER_CLOCK: u32 = 32;
@@ -53,10 +54,12 @@ impl WorkerEnd {
                 doze.store(0, Relaxed);
                 return;
             }
+            fault::at(Site::TaskDozes);
             match self.sleep {
                 None => doze.wait(1, None),
                 Some(sleep) => sleep(),
             }
+            fault::at(Site::TaskWoken);
             if ready(self) {
                 return;
             }
