@@ -186,7 +186,9 @@ fn f44_what_is_nested_too_deep_is_refused_on_either_side() {
 #[derive(Default)]
 struct Wide {
     #[serde(skip_serializing_if = "Option::is_none")]
-    seldom: Option<[u64; 32]>,
+    seldom: Option<u8>,
+    #[serde(skip)]
+    _cold: Option<[u64; 32]>,
 }
 
 #[task]
