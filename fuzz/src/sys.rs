@@ -38,22 +38,14 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.alloc(layout) }
     }
 
-<<<<<<< HEAD
     // SAFETY: what the caller vouches for is what `System` asks.
-=======
-    // SAFETY: as above.
->>>>>>> proof
     unsafe fn dealloc(&self, start: *mut u8, layout: Layout) {
         count(-layout.size().cast_signed());
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(start, layout) }
     }
 
-<<<<<<< HEAD
     // SAFETY: what the caller vouches for is what `System` asks.
-=======
-    // SAFETY: as above.
->>>>>>> proof
     unsafe fn realloc(&self, start: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // The old memory is there while it is copied.
         count(size.cast_signed());
