@@ -8,9 +8,6 @@ use std::time::{Duration, Instant};
 
 use simulation::Simulation;
 
-/// Schedules that went wrong once.
-const FAILED_ONCE: [u64; 0] = [];
-
 /// For how long schedules are tried, unless `POOL_SIM_SCHEDULES` says how many.
 const BUDGET: Duration = Duration::from_secs(3);
 
@@ -48,9 +45,4 @@ fn every_schedule_ends_each_call_once_and_leaves_nobody_asleep() {
         "{tried} schedules, from {first} on, in {:.1?}",
         start.elapsed()
     );
-}
-
-#[test]
-fn what_failed_once_does_not_again() {
-    FAILED_ONCE.into_iter().for_each(run);
 }
