@@ -7,7 +7,7 @@
 //! RUSTFLAGS="--cfg loom" cargo test -p pool-worker --features loom --lib models
 //! ```
 //!
-//! `LOOM_MAX_PREEMPTIONS` has all models go further; 3 take hours.
+//! `LOOM_MAX_PREEMPTIONS` has all models go further.
 
 use std::os::fd::AsFd;
 
