@@ -277,6 +277,11 @@ impl Ledger {
         let Some(misdeed) = misdeed else {
             return Err("a death without a cause");
         };
+        // A fork server that tells nothing for too long is killed, and how its workers ended is lost.
+        let is_unknown = error.signal().is_none() && error.exit_code().is_none();
+        if error.kind() == TaskErrorKind::WorkerDied && is_unknown {
+            return Ok(());
+        }
         let told = catch_unwind(AssertUnwindSafe(|| misdeed.is_told_by(error)));
         told.map_err(|_| "the cause is told wrongly")
     }

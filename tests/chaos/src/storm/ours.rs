@@ -51,7 +51,9 @@ impl Victims {
 }
 
 pub(crate) fn run(storm: &Storm, seed: u64) -> Result<Outcome, Failure> {
-    let executor = Executor::builder().workers(WORKERS).build()?;
+    // Kills that come upon idle workers are no sign of a program that cannot work.
+    let builder = Executor::builder().restart_limit(u32::MAX, Duration::from_secs(1));
+    let executor = builder.workers(WORKERS).build()?;
     executor.submit(work, (0, 1)).result()?;
     let mut outcome = Outcome::default();
     let (victims, kills, is_over) = (
@@ -67,8 +69,10 @@ pub(crate) fn run(storm: &Storm, seed: u64) -> Result<Outcome, Failure> {
             let calls: Vec<_> = (0..storm.calls)
                 .map(|_| executor.submit(work, args))
                 .collect();
+            let before = outcome.completed;
             take(storm, calls, &victims, &mut outcome);
-            if kills.load(Ordering::SeqCst) >= storm.kills || outcome.never > 0 {
+            let is_stuck = outcome.never > 0 || outcome.completed == before;
+            if is_stuck || kills.load(Ordering::SeqCst) >= storm.kills {
                 break;
             }
         }
