@@ -159,7 +159,8 @@ def await_all(pool, calls, killer):
 
 
 def name(error):
-    return type(error).__name__
+    # billiard wraps what it raises.
+    return type(getattr(error, "exc", error)).__name__
 
 
 def in_time(work):
