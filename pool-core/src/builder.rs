@@ -2,6 +2,7 @@
 
 mod bounds;
 mod hooks;
+mod isolation;
 mod queue;
 mod recycling;
 mod size;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use pool_worker::Sandbox;
 use pool_worker::fault::{self, Site};
 use pool_worker::protocol::{Setup, StartMethod, Surroundings};
 use pool_worker::registry::registry;
@@ -43,24 +45,30 @@ pub struct ExecutorBuilder {
     workers: Option<usize>,
     min_workers: Option<usize>,
     idle_timeout: Option<Duration>,
-    start_method: StartMethod,
+    start_method: Option<StartMethod>,
     hooks: Hooks,
     restart_limit: Option<RestartLimit>,
     max_tasks: Option<u64>,
     max_age: Option<Duration>,
     max_memory: Option<u64>,
+    max_processor: Option<Duration>,
     terms: Terms,
     grace: Option<Duration>,
     queue_limit: QueueLimit,
     bounds: Bounds,
     environment: Changes,
     surroundings: Surroundings,
+    sandbox: Sandbox,
+    best_effort: bool,
+    open_files: Option<u64>,
 }
 
 impl ExecutorBuilder {
-    /// How workers come to be; [`StartMethod::ForkServer`] by default.
+    /// How workers come to be; [`StartMethod::ForkServer`] by default. With
+    /// [`Profile::Untrusted`](crate::Profile::Untrusted) it is [`StartMethod::Spawn`], unless something
+    /// is [preloaded](Self::preload).
     pub fn start_method(mut self, start_method: StartMethod) -> Self {
-        self.start_method = start_method;
+        self.start_method = Some(start_method);
         self
     }
 
@@ -85,13 +93,14 @@ impl ExecutorBuilder {
     /// If an option has an impossible value, two tasks bear the same explicit name, the limit on
     /// open files is too low, or processes cannot be started from here;
     /// [`kind`](Error::kind) tells which.
-    pub fn build(self) -> Result<Executor, Error> {
+    pub fn build(mut self) -> Result<Executor, Error> {
         let cores = self.cores()?;
         let size = self.size(cores)?;
         let workers = size.most;
         if let Err(duplicate) = registry().check() {
             return Err(Error::duplicate_task(duplicate));
         }
+        self.settle_profile()?;
         self.check_hooks()?;
         self.check_surroundings()?;
         let recycling = self.recycling()?;
@@ -100,11 +109,13 @@ impl ExecutorBuilder {
         let mut plan = Plan {
             setup: Setup {
                 tasks: registry().names().iter().map(ToString::to_string).collect(),
-                start_method: self.start_method,
-                surroundings: self.surroundings,
+                start_method: self.start_method.unwrap_or_default(),
+                surroundings: self.surroundings.clone(),
+                sandbox: self.sandbox.clone(),
+                open_files: self.open_files,
             },
             environment: self.environment.apply(workers, cores),
-            hooks: self.hooks,
+            hooks: self.hooks.clone(),
             restart_limit: self.restart_limit,
             recycling,
         };
@@ -114,13 +125,15 @@ impl ExecutorBuilder {
             *directory = here.join(&directory).into();
         }
         let server = ForkServer::launch(&plan.setup, &plan.environment)?;
+        self.check_isolation(server.isolation())?;
         // A fork server that takes this one's place hours later works in the same directory.
         let directory = &mut plan.setup.surroundings.directory;
         *directory = directory.take().or(here.ok().map(Into::into));
+        let isolation = server.isolation().clone();
         let pool = fault::try_at(Site::Launched)
             .and_then(|()| Pool::new(size, self.grace, self.queue_limit))
             .map_err(|error| Error::io("make the event of an executor", error))?;
-        let pool = Arc::new(pool.within(bounds));
+        let pool = Arc::new(pool.within(bounds).isolated(isolation));
         let supervisor = Supervisor::new(Arc::clone(&pool), server, plan)
             .map_err(|error| Error::io("watch the fork server", error))?;
         let thread = thread::Builder::new()

@@ -34,6 +34,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pool_worker::{Isolation, Profile};
+
 use crate::bounds::Bounds;
 use crate::calls::CallId;
 use crate::gate::{Breakdown, Gate};
@@ -74,6 +76,7 @@ pub(crate) struct Pool {
     poke: Arc<OwnedFd>,
     /// [`sys::forks`] in the process that it belongs to.
     owner: u32,
+    isolation: Isolation,
     /// How many threads may look for answers at a time, in this process.
     spinners: usize,
     bounds: Bounds,
@@ -275,6 +278,7 @@ impl Pool {
             notifier: Notifier::default(),
             poke: Arc::new(sys::event()?),
             owner: sys::forks(),
+            isolation: Isolation::default(),
             spinners,
             bounds: Bounds::default(),
         })
@@ -289,6 +293,22 @@ impl Pool {
     #[inline]
     pub(crate) fn bounds(&self) -> &Bounds {
         &self.bounds
+    }
+
+    /// The same, with workers that are kept from others so.
+    pub(crate) fn isolated(mut self, isolation: Isolation) -> Self {
+        if isolation.profile() == Profile::Untrusted {
+            // Of calls that wait in its ring, a worker could read the arguments.
+            let state = self.state.get_mut();
+            let state = state.unwrap_or_else(PoisonError::into_inner);
+            state.scheduler.deal_one_by_one();
+        }
+        Self { isolation, ..self }
+    }
+
+    /// What keeps workers from others.
+    pub(crate) fn isolation(&self) -> &Isolation {
+        &self.isolation
     }
 
     /// Whether this is a copy, in a fork of the process that the pool belongs to. Nobody serves it

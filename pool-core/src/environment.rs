@@ -37,6 +37,11 @@ impl Changes {
         self.variables.clear();
     }
 
+    /// Leaves nothing but what was set.
+    pub(crate) fn keep_nothing_else(&mut self) {
+        self.clear = true;
+    }
+
     /// Refuses what no environment can hold.
     pub(crate) fn validate(&self) -> Result<(), Error> {
         for (name, value) in &self.variables {

@@ -1,5 +1,6 @@
 //! Why an executor could not be built, or changed.
 
+use pool_worker::{Measure, Profile};
 use std::error::Error as StdError;
 use std::fmt::{self, Debug, Display};
 use std::io;
@@ -23,6 +24,8 @@ pub enum ErrorKind {
     FileLimit,
     /// The fork server refused to serve, did not answer in time, or died.
     ForkServer,
+    /// The kernel lacks what a [`Profile`](crate::Profile) takes to be what it is.
+    Isolation,
     /// A system call failed.
     Io,
     /// The executor takes no calls any more.
@@ -106,6 +109,22 @@ impl Error {
         Self::new(
             ErrorKind::ForkServer,
             format!("the fork server did not start: {why}"),
+        )
+    }
+
+    /// Workers cannot be isolated as was asked for, for want of these.
+    pub(crate) fn not_isolated(profile: Profile, lacks: &[(Measure, &str)]) -> Self {
+        let lacks: Vec<_> = lacks
+            .iter()
+            .map(|(lack, why)| format!("'{lack}' cannot be had ({why}) and takes {}", lack.needs()))
+            .collect();
+        Self::new(
+            ErrorKind::Isolation,
+            format!(
+                "workers cannot be isolated as Profile::{profile:?} is meant: {}; or take what there \
+                 is by best_effort()",
+                lacks.join("; ")
+            ),
         )
     }
 
@@ -196,6 +215,13 @@ mod tests {
                 ErrorKind::FileLimit,
                 "the executor needs 520 more open files, and the limit leaves 100; ask for fewer \
                  workers, or raise RLIMIT_NOFILE (ulimit -n)",
+            ),
+            (
+                Error::not_isolated(Profile::Untrusted, &[(Measure::Namespaces, "no room")]),
+                ErrorKind::Isolation,
+                "workers cannot be isolated as Profile::Untrusted is meant: 'namespaces of its own' \
+                 cannot be had (no room) and takes user namespaces to be allowed \
+                 (user.max_user_namespaces); or take what there is by best_effort()",
             ),
             (
                 Error::shut_down(),

@@ -3,6 +3,7 @@
 use crate::environment::Variables;
 use crate::error::Error;
 use crate::sys::{self, Detached, DetachedFork, Readiness};
+use pool_worker::Isolation;
 use pool_worker::entry::{self, Role};
 use pool_worker::fault::{self, Site};
 use pool_worker::fork_server::{ServerStart, serve};
@@ -36,6 +37,7 @@ pub(crate) struct ForkServer {
     owner: u32,
     process: Detached,
     socket: OwnedFd,
+    isolation: Isolation,
 }
 
 impl ForkServer {
@@ -67,17 +69,26 @@ impl ForkServer {
             _ => (execute(&start, environment)?, ours),
         };
         drop(start);
-        let server = Self {
+        let mut server = Self {
             owner: std::process::id(),
             process,
             socket,
+            isolation: Isolation::default(),
         };
-        let ready = server.await_ready(deadline);
-        if ready.is_err() {
-            // What did not become a fork server would not heed the end of the socket either.
-            let _ = server.kill();
+        match server.await_ready(deadline) {
+            Ok(isolation) => server.isolation = isolation,
+            Err(error) => {
+                // What did not become a fork server would not heed the end of the socket either.
+                let _ = server.kill();
+                return Err(error);
+            }
         }
-        ready.map(|()| server)
+        Ok(server)
+    }
+
+    /// What its workers take to be kept from others.
+    pub(crate) fn isolation(&self) -> &Isolation {
+        &self.isolation
     }
 
     /// Its process.
@@ -193,12 +204,12 @@ impl ForkServer {
         }
     }
 
-    fn await_ready(&self, deadline: Instant) -> Result<(), Error> {
+    fn await_ready(&self, deadline: Instant) -> Result<Isolation, Error> {
         fault::try_at(Site::LaunchWaits)
             .map_err(|error| Error::io("wait for the fork server", error))?;
         loop {
             match self.receive() {
-                Ok(Some((Report::Ready { .. }, _))) => return Ok(()),
+                Ok(Some((Report::Ready { isolation, .. }, _))) => return Ok(isolation),
                 Ok(Some((Report::Refused { reason }, _))) => {
                     return Err(Error::fork_server(reason));
                 }

@@ -101,6 +101,8 @@
 //! | `WorkerDied` | the task crashed, exited, or was killed; signal or exit code are told | is replaced |
 //! | `TimedOut` | the call ran for longer than it may, or its map had to be done | is replaced, if it ran |
 //! | `MemoryLimit` | the worker had more memory than `memory_limit` allows | is replaced |
+//! | `CpuLimit` | the call took more processor time than `cpu_limit` allows | is replaced |
+//! | `SandboxViolation` | the call made a system call that its profile forbids | is replaced |
 //! | `Killed` | somebody stopped the call, or the executor, while it ran | is replaced |
 //! | `Cancelled` | somebody stopped it before it began | |
 //! | `TooLarge` | the arguments or the result have more bytes than `max_args` or `max_result` allow | goes on |
@@ -329,6 +331,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Code that is not to be trusted
+//!
+//! Workers are kept from the application and from each other, as far as the kernel can do that. For code or
+//! input that means harm there is more: [`isolation`] has it.
+//!
 //! # Ends
 //!
 //! | | what waits | what runs | returns |
@@ -343,3 +350,4 @@
 //! otherwise, by a signal say, its workers end within moments, busy or not.
 
 pub mod from_other_pools;
+pub mod isolation;

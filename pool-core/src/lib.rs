@@ -105,8 +105,11 @@
 //! and the worker is replaced. No call runs twice, unless [`retries`](ExecutorBuilder::retries) asks for
 //! that. What a dead worker had started is killed too.
 //!
-//! This guards against faults, not against enemies: a worker has all the rights of the application,
-//! and a task that means harm can use them. What a worker *sends* is checked like any other input.
+//! A worker has the rights of the application, to files and networks say, but none over the application
+//! itself or other workers, where the kernel has what that takes: [`Executor::isolation`] tells. That guards
+//! against faults. For code or input that means harm there is [`Profile::Untrusted`], whose workers
+//! can do nothing but compute; [`guide::isolation`] says more. What a worker
+//! *sends* is checked like any other input, whatever the profile.
 //!
 //! # Limits to time
 //!
@@ -256,7 +259,8 @@ pub use options::CallOptions;
 pub use pool_macros::task;
 pub use pool_worker::protocol::StartMethod;
 pub use pool_worker::{
-    AnyError, Current, Plain, Shareable, Shared, Task, TaskRef, current, task_ref,
+    AnyError, Current, Isolation, Measure, Plain, Profile, Sandbox, Shareable, Shared, Task,
+    TaskRef, current, task_ref,
 };
 pub use rejected::Rejected;
 pub use stats::Stats;

@@ -18,7 +18,7 @@ use crate::call::Parcel;
 use crate::calls::{Binding, CallId, Calls};
 use crate::memory::Excess;
 use crate::sys;
-use crate::terms::Overdue;
+use crate::terms::{Overdue, Overuse};
 use bells::Attention;
 
 mod bells;
@@ -99,6 +99,8 @@ pub(crate) enum Sentence {
     Expired(Overdue),
     /// It has more memory than it may have, in the middle of a call.
     OverMemory(Excess),
+    /// Its call has taken too much processor time.
+    Overused(Overuse),
     /// It broke the protocol in this way.
     Violation(&'static str),
     /// It has done enough, and was asked to end.

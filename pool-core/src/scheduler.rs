@@ -105,6 +105,8 @@ pub(crate) struct Scheduler {
     looks: Looks,
     /// What had not begun was cancelled, so nothing begins anew.
     cancels: bool,
+    /// The most calls that a worker is dealt before it has answered them.
+    most_ahead: usize,
     /// How long a worker is let live that was asked to end, as its call is out of time.
     grace: Option<Duration>,
     told: Vec<Waiter>,
@@ -128,6 +130,7 @@ impl Scheduler {
             gate: Gate::Open,
             looks: Looks::default(),
             cancels: false,
+            most_ahead: usize::MAX,
             grace: None,
             told: Vec::new(),
             tally: Tally::default(),

@@ -36,6 +36,7 @@ const RETRY_MOST: Duration = Duration::from_secs(1);
 mod births;
 mod deaths;
 mod farewell;
+mod metering;
 mod minding;
 mod preloading;
 mod retiring;
@@ -47,6 +48,7 @@ use births::request_within;
 pub(crate) use deaths::RestartLimit;
 use deaths::Restarts;
 use farewell::Farewell;
+use metering::Metering;
 use minding::Minding;
 use preloading::Preloading;
 pub(crate) use retiring::Recycling;
@@ -88,6 +90,7 @@ pub(crate) struct Supervisor {
     retiring: Retiring,
     weighing: Weighing,
     minding: Minding,
+    metering: Metering,
     server: ForkServer,
     epoll: Epoll,
     /// While the fork server runs the preload, no workers are asked for.
@@ -132,6 +135,7 @@ impl Supervisor {
             retiring: Retiring::default(),
             weighing: Weighing::default(),
             minding: Minding::default(),
+            metering: Metering::default(),
             server,
             epoll,
             preloading: None,
@@ -212,6 +216,7 @@ impl Supervisor {
             self.check_initializers();
             self.fill_vacancies();
             self.weigh();
+            self.meter();
         }
         self.tear_down();
     }
@@ -263,6 +268,7 @@ impl Supervisor {
             idle,
             weighing,
             self.minding_time_left(now),
+            self.metering_time_left(now),
             alarm,
         ]
         .into_iter()

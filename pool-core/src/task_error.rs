@@ -32,6 +32,11 @@ pub enum TaskErrorKind {
     TimedOut,
     /// Its worker had more memory than `memory_limit` allows while it ran the task.
     MemoryLimit,
+    /// It took more processor time than `cpu_limit` allows, or than the limit of its process.
+    CpuLimit,
+    /// It made a system call that its [`Profile`](crate::Profile), or whoever started the application,
+    /// allows to nobody.
+    SandboxViolation,
     /// The call was cancelled before it started.
     Cancelled,
     /// The call was stopped on request while it ran.
@@ -256,6 +261,10 @@ impl TaskError {
             (TaskErrorKind::WorkerDied, _) => "did not finish, as its worker died",
             (TaskErrorKind::TimedOut, _) => "timed out",
             (TaskErrorKind::MemoryLimit, _) => "was stopped, as its worker had too much memory",
+            (TaskErrorKind::CpuLimit, _) => "was stopped, as it took too much processor time",
+            (TaskErrorKind::SandboxViolation, _) => {
+                "was stopped, as it made a system call that its sandbox forbids"
+            }
             (TaskErrorKind::Cancelled, _) => "was cancelled before it started",
             (TaskErrorKind::Killed, _) => "was killed while it ran",
             (TaskErrorKind::Encode, Side::Application | Side::Taken) => {
@@ -318,7 +327,10 @@ impl TaskError {
         }
         let is_stopped = matches!(
             self.kind(),
-            TaskErrorKind::Killed | TaskErrorKind::TimedOut | TaskErrorKind::MemoryLimit
+            TaskErrorKind::Killed
+                | TaskErrorKind::TimedOut
+                | TaskErrorKind::MemoryLimit
+                | TaskErrorKind::CpuLimit
         );
         if is_stopped {
             // How is said already.
@@ -362,6 +374,12 @@ impl TaskError {
             }
             TaskErrorKind::TooLarge => {
                 "; pass less, share what many calls read, or set a higher max_args"
+            }
+            TaskErrorKind::CpuLimit => {
+                "; have the task do less at a time, or set a higher cpu_limit (or ulimit -t)"
+            }
+            TaskErrorKind::SandboxViolation => {
+                "; take it for an attack, or have tasks that need such calls run in another Profile"
             }
             TaskErrorKind::QueueFull => "; wait for earlier calls, or set a higher limit",
             TaskErrorKind::ShutDown => "; make calls before it is closed, or build another",

@@ -153,6 +153,22 @@ impl fmt::Display for Overdue {
     }
 }
 
+/// More processor time than a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overuse {
+    /// What it has taken since it was first seen.
+    pub(crate) used: Duration,
+    /// What it may take.
+    pub(crate) limit: Duration,
+}
+
+impl fmt::Display for Overuse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { used, limit } = self;
+        write!(f, "it had taken {used:.1?}, and its cpu_limit is {limit:?}")
+    }
+}
+
 /// When calls may be out of time, at the earliest.
 #[derive(Debug)]
 pub(crate) struct Alarms {

@@ -18,14 +18,16 @@
 //! Other constructors may come after the hook, those that register tasks among them. So they are
 //! run from within the hook first.
 
+use crate::confinement::Confinement;
 use crate::fault::{self, Process, Site};
 use crate::fork_server::{self, ServerStart};
+use crate::isolation::Measures;
 use crate::sys::{self, Image, Remaining};
 use crate::worker::{self, WorkerStart};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
@@ -65,6 +67,8 @@ pub enum Role<Fd> {
         setup: Fd,
         /// The pid of the fork server.
         parent: u32,
+        /// What it takes to be kept from others.
+        measures: Measures,
     },
 }
 
@@ -114,7 +118,9 @@ impl Role<BorrowedFd<'_>> {
         let [a, b, c] = self.descriptors().map(|fd| fd.as_raw_fd());
         match self {
             Self::Server { .. } => format!("server {a} {b} {c}"),
-            Self::Worker { parent, .. } => format!("worker {a} {b} {c} {parent}"),
+            Self::Worker {
+                parent, measures, ..
+            } => format!("worker {a} {b} {c} {parent} {}", measures.bits()),
         }
     }
 }
@@ -128,10 +134,11 @@ impl Role<OwnedFd> {
     fn from_marker(marker: &str) -> io::Result<Option<Self>> {
         let mut words = marker.split(' ');
         let role = words.next();
-        let numbers: Vec<i32> = words.map_while(|word| word.parse().ok()).collect();
+        let numbers: Vec<u32> = words.map_while(|word| word.parse().ok()).collect();
         let &[a, b, c, ..] = numbers.as_slice() else {
             return Ok(None);
         };
+        let [a, b, c] = [a, b, c].map(|number| RawFd::try_from(number).unwrap_or(-1));
         // One descriptor named twice would be owned twice.
         let distinct = a != b && b != c && a != c;
         if !distinct || !sys::is_seqpacket(a)? {
@@ -145,17 +152,18 @@ impl Role<OwnedFd> {
         let (Some(a), Some(b), Some(c)) = (a?, b?, c?) else {
             return Ok(None);
         };
-        Ok(match (role, numbers.get(3)) {
-            (Some("server"), None) => Some(Self::Server {
+        Ok(match (role, &numbers[3..]) {
+            (Some("server"), []) => Some(Self::Server {
                 socket: a,
                 setup: b,
                 application: c,
             }),
-            (Some("worker"), Some(&parent)) => Some(Self::Worker {
+            (Some("worker"), &[parent, measures]) => Some(Self::Worker {
                 control: a,
                 rings: b,
                 setup: c,
-                parent: parent.unsigned_abs(),
+                parent,
+                measures: Measures::from_bits(measures),
             }),
             _ => None,
         })
@@ -184,16 +192,21 @@ impl Role<OwnedFd> {
                 rings,
                 setup,
                 parent,
+                measures,
             } => {
                 let prepared = fork_server::prepare_worker(parent);
                 let read = prepared.and_then(|()| fork_server::read_setup(&setup));
                 drop(setup);
-                match read {
-                    Ok(setup) => worker::run(WorkerStart {
+                let start = read.and_then(|setup| {
+                    Ok(WorkerStart {
                         rings,
                         control,
+                        confinement: Confinement::prepare(&setup, measures)?,
                         tasks: fork_server::resolve_all(setup.tasks),
-                    }),
+                    })
+                });
+                match start {
+                    Ok(start) => worker::run(start),
                     Err(_) => sys::exit(fork_server::UNABLE),
                 }
             }

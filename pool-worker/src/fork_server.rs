@@ -14,16 +14,19 @@
 //!
 //! It ends when the application closes the socket or dies, with all that it has forked.
 
+mod fitness;
 mod new_worker;
 mod preload;
 mod spare;
 mod surroundings;
 
+use crate::confinement::Confinement;
 use crate::fault::{self, Process, Site};
 use crate::protocol::{self, Report, Request, Setup, StartMethod};
 use crate::registry::registry;
 use crate::sys::{self, Fork, Message, Readiness, Reaped};
 use crate::worker::Resolved;
+use fitness::{clipped, obstacle};
 pub(crate) use new_worker::prepare_worker;
 use new_worker::{NewWorker, Post};
 use spare::Spare;
@@ -39,10 +42,6 @@ pub(crate) const UNABLE: i32 = 102;
 
 /// The most bytes of a request.
 const MAX_REQUEST: usize = 256;
-
-/// The most characters of a reason why the fork server refuses to serve, so that it fits into a
-/// datagram.
-const MAX_REASON: usize = 2048;
 
 /// What a fork server begins with.
 #[derive(Debug)]
@@ -102,6 +101,7 @@ struct Server {
     deaths: OwnedFd,
     start_method: StartMethod,
     tasks: Vec<Resolved>,
+    confinement: Confinement,
     /// The application's number of each living worker, by pid. A pid stays theirs until they are
     /// reaped, and only this process, with its one thread, reaps them.
     workers: HashMap<u32, u64>,
@@ -132,26 +132,29 @@ impl Server {
             application: start.application,
             deaths: sys::child_signals()?,
             start_method: setup.start_method,
-            tasks: resolve_all(setup.tasks),
+            tasks: resolve_all(setup.tasks.clone()),
+            confinement: Confinement::default(),
             workers: HashMap::new(),
             keeps_spare: false,
             spare_is_due: false,
             spare: None,
             outbox: VecDeque::new(),
         };
-        let refusal = match setup.surroundings.take_up() {
-            Ok(()) => obstacle("have no constructor of a library start threads")?,
-            Err(reason) => Some(clipped(&reason)),
+        let prepared = server.prepare(&setup);
+        let isolation = match prepared {
+            Ok(isolation) => isolation,
+            Err(reason) => {
+                let reason = clipped(&reason);
+                server.report(&Report::Refused { reason }, None)?;
+                return Err(ErrorKind::ResourceBusy.into());
+            }
         };
-        if let Some(reason) = refusal {
-            server.report(&Report::Refused { reason }, None)?;
-            return Err(ErrorKind::ResourceBusy.into());
-        }
         if server.start_method == StartMethod::Fork {
             server.keeps_spare = spare::is_worth_it(sys::anonymous_memory("self")?);
         }
+        let pid = server.pid;
         fault::at(Site::ServerReady);
-        server.report(&Report::Ready { pid: server.pid }, None)?;
+        server.report(&Report::Ready { pid, isolation }, None)?;
         Ok(server)
     }
 
@@ -166,6 +169,7 @@ impl Server {
                         setup: self.setup,
                         start_method: self.start_method,
                         tasks: self.tasks,
+                        confinement: self.confinement,
                     });
                 }
                 // An error is one of the socket, or of the system: there is nobody to tell.
@@ -367,29 +371,4 @@ fn rings_and_control(message: Message) -> io::Result<(OwnedFd, OwnedFd)> {
     let descriptors = <[OwnedFd; 2]>::try_from(message.descriptors);
     let [rings, control] = descriptors.map_err(|_| ErrorKind::InvalidData)?;
     Ok((rings, control))
-}
-
-/// Why this process cannot be a fork server, if so; `remedy` is for one that has threads.
-fn obstacle(remedy: &str) -> io::Result<Option<String>> {
-    if let Err(error) = sys::children() {
-        return Ok(Some(format!(
-            "the fork server cannot list its children ({error}): mount /proc, and use a kernel \
-             with CONFIG_PROC_CHILDREN"
-        )));
-    }
-    let names = sys::lasting_thread_names()?;
-    if names.len() == 1 {
-        return Ok(None);
-    }
-    let reason = format!(
-        "the fork server has {} threads ({}), and forking beside them is unsafe: {remedy}",
-        names.len(),
-        names.join(", "),
-    );
-    Ok(Some(clipped(&reason)))
-}
-
-/// As much of a reason as fits into a report.
-fn clipped(reason: &str) -> String {
-    reason.chars().take(MAX_REASON).collect()
 }

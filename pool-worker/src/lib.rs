@@ -6,6 +6,8 @@
 //! - [`entry`]: what happens before `main`, and which processes it is meant for.
 //! - [`fork_server`]: forks workers when asked, reaps them, and ends with its application.
 //! - [`worker`]: what a worker does, from its birth to its last words.
+//! - [`Profile`], [`Isolation`]: how far workers are kept from all else; [`Confinement`]: what each of
+//!   them gives up for that.
 //!
 //! Both ends speak by these:
 //!
@@ -20,9 +22,11 @@
 mod any_error;
 pub mod channel;
 pub mod codec;
+mod confinement;
 pub mod entry;
 pub mod fault;
 pub mod fork_server;
+mod isolation;
 pub mod protocol;
 pub mod registry;
 pub mod shared;
@@ -32,6 +36,8 @@ mod task_entry;
 pub mod worker;
 
 pub use any_error::AnyError;
+pub use confinement::Confinement;
+pub use isolation::{Isolation, Lack, Measure, Measures, Profile, Sandbox};
 pub use shared::{Plain, Shareable, Shared};
 pub use task::{Task, TaskRef, task_ref};
 pub use task_entry::{CallError, TaskEntry};

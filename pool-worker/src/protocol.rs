@@ -4,6 +4,7 @@
 //! `rmp-serde`; descriptors ride along as `SCM_RIGHTS`, and only between application and fork
 //! server: no descriptor is ever accepted from a worker.
 
+use crate::isolation::{Isolation, Sandbox};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -52,6 +53,10 @@ pub struct Setup {
     pub start_method: StartMethod,
     /// What the fork server, and so its workers, find around them.
     pub surroundings: Surroundings,
+    /// How far workers are kept from others.
+    pub sandbox: Sandbox,
+    /// The most descriptors of a worker, if that is not what it finds.
+    pub open_files: Option<u64>,
 }
 
 /// What a fork server changes about itself before anything else, for its workers to inherit.
@@ -85,6 +90,8 @@ pub enum Report {
     Ready {
         /// Its process.
         pid: u32,
+        /// What its workers will take.
+        isolation: Isolation,
     },
     /// The call from [`Request::Preload`] was answered, and forks are possible after it.
     Preloaded {
@@ -223,6 +230,8 @@ mod tests {
                 nice: 3,
                 processors: Some(vec![0]),
             },
+            sandbox: Sandbox::default(),
+            open_files: None,
         };
         let bytes = rmp_serde::to_vec(&setup).unwrap();
         let decoded: Setup = decode(&bytes).unwrap();

@@ -15,16 +15,18 @@ mod tests;
 
 use crate::TaskEntry;
 use crate::channel::{Segment, WorkerEnd};
+use crate::confinement::Confinement;
 use crate::fault::{self, Site};
 use crate::fork_server::UNABLE;
 use crate::shared::{self, Table};
 use crate::sys;
 pub use current::{Current, current};
+use scales::Scales;
 use service::Service;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 /// Bytes of stack for tasks: what a main thread commonly has.
@@ -50,6 +52,8 @@ pub struct WorkerStart {
     pub control: OwnedFd,
     /// `tasks[i]` is the task that calls name by the number `i`.
     pub tasks: Vec<Resolved>,
+    /// What it gives up before it runs any.
+    pub confinement: Confinement,
 }
 
 /// Serves until the application closes the control socket.
@@ -78,7 +82,7 @@ pub(crate) fn serve_one(start: WorkerStart, at_end: OwnedFd) -> io::Result<JoinH
         .stack_size(TASK_STACK)
         .spawn(move || {
             let _at_end = at_end;
-            let mut service = begin_service(end, segment, start.tasks);
+            let mut service = begin_service(end, None, segment, start.tasks);
             service.serve_call();
             service::flush_stdout();
         })
@@ -87,6 +91,8 @@ pub(crate) fn serve_one(start: WorkerStart, at_end: OwnedFd) -> io::Result<JoinH
 /// Has the task thread serve calls; gives what is to be filled with what the application shares.
 fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
     fault::try_at(Site::WorkerRings)?;
+    let confinement = start.confinement;
+    confinement.shed(&[start.rings.as_fd(), start.control.as_fd()])?;
     let segment = Arc::new(Segment::open(start.rings.as_fd())?);
     // Before any task runs: one that writes to every descriptor would write into the rings.
     drop(start.rings);
@@ -96,14 +102,20 @@ fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
     let filled = Arc::clone(&table);
     panics::install_hook();
     fault::try_at(Site::WorkerThread)?;
+    let scales = Scales::new(&end)?;
+    confinement.enter()?;
+    let (go, leave) = mpsc::channel::<()>();
     let serving = thread::Builder::new()
         .name("task".into())
         .stack_size(TASK_STACK)
         .spawn(move || {
             shared::serve_from(table);
-            let mut service = begin_service(end, segment, start.tasks);
-            loop {
-                service.serve_call();
+            let mut service = begin_service(end, scales, segment, start.tasks);
+            // Else there is no worker: the main thread gave up.
+            if leave.recv().is_ok() {
+                loop {
+                    service.serve_call();
+                }
             }
         })?;
     thread::Builder::new()
@@ -113,12 +125,20 @@ fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
             sys::await_end(serving);
             process::abort()
         })?;
+    confinement.seal()?;
+    // It waits, and would be gone only with the process.
+    let _ = go.send(());
     Ok(filled)
 }
 
 /// The service of the calling thread, with its end watched.
-fn begin_service(end: WorkerEnd, segment: Arc<Segment>, tasks: Vec<Resolved>) -> Service {
-    let service = Service::new(end, segment, tasks);
+fn begin_service(
+    end: WorkerEnd,
+    scales: Option<Scales>,
+    segment: Arc<Segment>,
+    tasks: Vec<Resolved>,
+) -> Service {
+    let service = Service::new(end, scales, segment, tasks);
     let witness = service.witness();
     let watched = sys::watch_stack(|| witness.stack_overflowed())
         .and_then(|()| sys::watch_aborts(|| witness.ran_out_of_memory()));

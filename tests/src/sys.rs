@@ -246,6 +246,18 @@ pub fn signal_group(group: u32, signal: i32) -> io::Result<()> {
 
 /// Has each of these system calls fail with its error in this thread, and in all that it starts.
 pub fn refuse(calls: &[(libc::c_long, i32)]) -> io::Result<()> {
+    let failing =
+        |&(call, errno): &(_, i32)| (call, libc::SECCOMP_RET_ERRNO | errno.unsigned_abs());
+    answer(&calls.iter().map(failing).collect::<Vec<_>>())
+}
+
+/// Has this system call kill who makes it, of this thread and all that it starts.
+pub fn kill_for(call: libc::c_long) -> io::Result<()> {
+    answer(&[(call, libc::SECCOMP_RET_KILL_PROCESS)])
+}
+
+/// Has the kernel answer each of these system calls so.
+fn answer(calls: &[(libc::c_long, u32)]) -> io::Result<()> {
     const LOAD_NUMBER: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     const IS_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
@@ -256,10 +268,9 @@ pub fn refuse(calls: &[(libc::c_long, i32)]) -> io::Result<()> {
         k,
     };
     let mut filter = vec![step(LOAD_NUMBER, 0, 0, 0)];
-    for &(number, errno) in calls {
+    for &(number, answer) in calls {
         let number = u32::try_from(number).map_err(io::Error::other)?;
-        let errno = libc::SECCOMP_RET_ERRNO | errno.unsigned_abs();
-        filter.extend([step(IS_EQUAL, number, 0, 1), step(RETURN, errno, 0, 0)]);
+        filter.extend([step(IS_EQUAL, number, 0, 1), step(RETURN, answer, 0, 0)]);
     }
     filter.push(step(RETURN, libc::SECCOMP_RET_ALLOW, 0, 0));
     let program = libc::sock_fprog {

@@ -14,9 +14,9 @@ use std::{
 use futures_core::FusedStream;
 use pool_core::{
     AnyError, AsCompleted, CallOptions, Current, DeathCause, Error, ErrorKind, Executor,
-    ExecutorBuilder, Map, MapStream, Rejected, Shared, StartMethod, Stats, Task, TaskError,
-    TaskErrorKind, TaskFuture, TaskHandle, TaskRef, Timeout, Unordered, WaitFor, Waited,
-    as_completed, current, task, task_ref, wait,
+    ExecutorBuilder, Isolation, Map, MapStream, Measure, Profile, Rejected, Sandbox, Shared,
+    StartMethod, Stats, Task, TaskError, TaskErrorKind, TaskFuture, TaskHandle, TaskRef, Timeout,
+    Unordered, WaitFor, Waited, as_completed, current, task, task_ref, wait,
 };
 use pool_tests::{
     isolated,
@@ -93,6 +93,8 @@ const _: () = {
 
 /// Every method of an executor.
 fn executor() {
+    let _: fn(&Executor) -> Isolation = Executor::isolation;
+    let _: fn(&Isolation, Measure) -> bool = Isolation::holds;
     let _: fn() -> Result<Executor, Error> = Executor::new;
     let _: fn() -> ExecutorBuilder = Executor::builder;
     let _: fn(&Executor, i64) -> TaskFuture<i64> = |e, x| e.submit(cube, x);
@@ -157,6 +159,12 @@ fn builder() {
         ExecutorBuilder::max_worker_age,
     ];
     let _: fn(ExecutorBuilder, u32, Duration) -> ExecutorBuilder = ExecutorBuilder::restart_limit;
+    let _: fn(ExecutorBuilder, Profile) -> ExecutorBuilder = ExecutorBuilder::profile;
+    let _: fn(ExecutorBuilder, Sandbox) -> ExecutorBuilder = ExecutorBuilder::profile;
+    let _: fn(ExecutorBuilder) -> ExecutorBuilder = ExecutorBuilder::best_effort;
+    let _: fn(ExecutorBuilder, u64) -> ExecutorBuilder = ExecutorBuilder::open_files;
+    let _: fn(ExecutorBuilder, Duration) -> ExecutorBuilder = ExecutorBuilder::cpu_limit;
+    let _: fn(Profile, &'static str) -> Sandbox = Profile::read;
     let _: [fn(ExecutorBuilder, Duration) -> ExecutorBuilder; 2] =
         [ExecutorBuilder::task_timeout, ExecutorBuilder::grace];
     let _: fn(ExecutorBuilder, u32) -> ExecutorBuilder = ExecutorBuilder::retries;
@@ -276,6 +284,8 @@ fn errors() {
         TaskErrorKind::WorkerDied,
         TaskErrorKind::TimedOut,
         TaskErrorKind::MemoryLimit,
+        TaskErrorKind::CpuLimit,
+        TaskErrorKind::SandboxViolation,
         TaskErrorKind::Cancelled,
         TaskErrorKind::Killed,
         TaskErrorKind::Encode,

@@ -205,7 +205,7 @@ impl ExecutorBuilder {
 
     /// Refuses hooks that cannot work.
     pub(super) fn check_hooks(&self) -> Result<(), Error> {
-        if self.start_method == StartMethod::Spawn && self.hooks.preload.is_some() {
+        if self.start_method == Some(StartMethod::Spawn) && self.hooks.preload.is_some() {
             return Err(Error::invalid_option(
                 "preload",
                 "with StartMethod::Spawn workers share nothing, so there is nothing to load \

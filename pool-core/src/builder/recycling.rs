@@ -8,7 +8,8 @@ use crate::supervisor::Recycling;
 
 impl ExecutorBuilder {
     /// How many calls a worker runs before another one takes its place: against what tasks leave
-    /// behind in a process, as memory that leaks. By default there is no limit; 0 is an error.
+    /// behind in a process, as memory that leaks. By default there is no limit, and 1 with
+    /// [`Profile::Untrusted`](crate::Profile::Untrusted); 0 is an error.
     ///
     /// A worker that has run them ends in good order, with its
     /// [`on_worker_exit`](Self::on_worker_exit), and a new one, with the
@@ -130,10 +131,17 @@ impl ExecutorBuilder {
                 "every worker has more than no memory; allow them some MiB",
             ));
         }
+        if self.max_processor == Some(Duration::ZERO) {
+            return Err(Error::invalid_option(
+                "cpu_limit",
+                "calls that may take no processor time could do nothing; allow them some",
+            ));
+        }
         Ok(Recycling {
             tasks: self.max_tasks.unwrap_or(u64::MAX),
             age: self.max_age,
             memory: self.max_memory.filter(|&bytes| bytes != u64::MAX),
+            processor: self.max_processor.filter(|&limit| limit != Duration::MAX),
         })
     }
 }

@@ -34,6 +34,44 @@ impl ExecutorBuilder {
         self
     }
 
+    /// How much processor time each call may take, on all threads of its worker together; processes that
+    /// the task starts do not count. Time that it waits is not limited by this: see
+    /// [`task_timeout`](Self::task_timeout).
+    ///
+    /// Past it the worker is killed, and replaced, and the call yields
+    /// [`CpuLimit`](crate::TaskErrorKind::CpuLimit); it is not tried again, as it would fare no better. No
+    /// other call is harmed. While calls run, the supervising thread looks at their workers' clocks at
+    /// least every 20 ms, so a call may have taken as much more by then. No limit by default, nor with
+    /// [`Duration::MAX`]; none at all is an error.
+    ///
+    /// ```
+    /// use pool_core::{Executor, TaskErrorKind, task};
+    /// use std::{hint, thread, time::Duration};
+    ///
+    /// #[task]
+    /// fn sleep(milliseconds: u64) {
+    ///     thread::sleep(Duration::from_millis(milliseconds));
+    /// }
+    ///
+    /// #[task]
+    /// fn spin() {
+    ///     loop {
+    ///         hint::spin_loop();
+    ///     }
+    /// }
+    ///
+    /// let limit = Duration::from_millis(50);
+    /// let executor = Executor::builder().workers(1).cpu_limit(limit).build()?;
+    /// executor.submit(sleep, 100).result()?;
+    /// let error = executor.submit(spin, ()).result().unwrap_err();
+    /// assert_eq!(error.kind(), TaskErrorKind::CpuLimit);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cpu_limit(mut self, limit: Duration) -> Self {
+        self.max_processor = Some(limit);
+        self
+    }
+
     /// How long a worker is let live whose call is out of time: it gets SIGTERM first, for the task to
     /// clean up, and is killed if it has not ended by then. Without a handler of the task's, SIGTERM
     /// ends it at once. Whatever the task returns by grace, its call yields

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::sys::fixture::{LEAVE_BEHIND, fork_beside_harness};
+use pool_worker::Sandbox;
 use pool_worker::protocol::Surroundings;
 use std::ffi::OsStr;
 use std::fs;
@@ -47,6 +48,8 @@ fn setup(start_method: StartMethod) -> Setup {
         tasks: vec![],
         start_method,
         surroundings: Surroundings::default(),
+        sandbox: Sandbox::default(),
+        open_files: None,
     }
 }
 

@@ -23,6 +23,11 @@ const WAKING: Duration = Duration::from_micros(50);
 const NOT_WORTH_MOVING: Duration = Duration::from_micros(100);
 
 impl Scheduler {
+    /// Has a worker dealt no call from now on before it has answered the last one.
+    pub(crate) fn deal_one_by_one(&mut self) {
+        self.most_ahead = 1;
+    }
+
     /// Notes what time it is, for all that is done until this is called again.
     pub(crate) fn look_at_clock(&mut self) {
         let now = sys::now();
@@ -87,12 +92,12 @@ impl Scheduler {
     /// Deals a share of the backlog to the worker in `slot`; `false` if its ring is full.
     fn deal_share(&mut self, slot: usize) -> bool {
         let fair = self.queued() / self.present();
-        let ranked = self.calls.are_ranked();
-        let Some(member) = self.members[slot].as_mut() else {
+        // The worker may have told another pace since it was chosen.
+        let depth = self.members[slot].as_ref().map(|member| self.depth(member));
+        let (Some(depth), Some(member)) = (depth, self.members[slot].as_mut()) else {
             return false;
         };
-        // The worker may have told another pace since it was chosen.
-        let room = depth(member, ranked).saturating_sub(member.live());
+        let room = depth.saturating_sub(member.live());
         let room = room.min(member.calls_allowed());
         let share = fair.min(calls_in(DEAL_TIME, member));
         for _ in 0..share.clamp(1, room.max(1)) {
@@ -156,7 +161,7 @@ impl Scheduler {
     }
 
     fn depth(&self, member: &Member) -> usize {
-        depth(member, self.calls.are_ranked())
+        depth(member, self.calls.are_ranked()).min(self.most_ahead)
     }
 
     fn load(&self, slot: usize) -> usize {

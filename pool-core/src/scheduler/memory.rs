@@ -1,8 +1,9 @@
-//! Workers that have too much memory.
+//! Workers that have too much memory, and calls that take too much processor time.
 
 use super::Scheduler;
 use crate::member::{Begun, Member, Sentence};
 use crate::memory::Excess;
+use crate::terms::Overuse;
 
 impl Scheduler {
     /// Ends a worker that was seen with too much memory while it ran this call, or none, unless it is at
@@ -26,6 +27,15 @@ impl Scheduler {
         }
     }
 
+    /// Stops this call, if the worker of this number still runs it.
+    pub(crate) fn end_overuse(&mut self, number: u64, begun: Begun, overuse: Overuse) {
+        if let Some((_, member)) = self.find(number)
+            && member.begun() == Some(begun)
+        {
+            self.stop_running(begun.id, |member| member.kill(Sentence::Overused(overuse)));
+        }
+    }
+
     /// Has a worker replaced for the memory that it has between calls.
     pub(crate) fn retire_full(&mut self, slot: usize) {
         if let Some(member) = self.member(slot) {
@@ -40,7 +50,7 @@ impl Scheduler {
         self.members.iter_mut().flatten().filter_map(of).collect()
     }
 
-    /// Notes that the supervising thread looks at the memory of workers, if any is busy; whether any
+    /// Notes that the supervising thread looks at what workers take, if any is busy; whether any
     /// is. If none is, it has to be woken when one comes to be.
     pub(crate) fn begin_weighing(&mut self) -> bool {
         self.looks.weighing = self.is_busy();

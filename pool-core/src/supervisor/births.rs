@@ -94,6 +94,12 @@ impl Supervisor {
             );
         }
         match ForkServer::launch(&self.setup, &self.environment) {
+            Ok(server) if server.isolation() != self.server.isolation() => {
+                self.break_down(format!(
+                    "the fork server died, and workers of another are isolated otherwise: {}",
+                    server.isolation()
+                ));
+            }
             Ok(server) => {
                 self.server = server;
                 if let Err(error) = self.watch_server().and_then(|()| self.begin_preload()) {
@@ -159,6 +165,8 @@ impl Supervisor {
         let mut link = ApplicationEnd::new(segment);
         link.limit_outputs(self.pool.bounds().result);
         let (control, theirs) = sys::socket_pair()?;
+        // Where the kernel cannot, they are dropped as bells are taken.
+        let _ = sys::refuse_descriptors(control.as_fd());
         let control = Arc::new(Postbox::new(control, self.pool.alarm()));
         if let Some(initializer) = &self.hooks.initializer
             && !initializer.announce(&control)

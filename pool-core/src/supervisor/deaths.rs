@@ -126,6 +126,7 @@ impl Supervisor {
                     | Sentence::Retired
                     | Sentence::Expired(_)
                     | Sentence::OverMemory(_)
+                    | Sentence::Overused(_)
             )
         {
             let how = Ending(status);
@@ -203,11 +204,21 @@ pub(super) fn death(
         Sentence::OverMemory(excess) if killed => {
             return new(TaskErrorKind::MemoryLimit).detail(excess.to_string());
         }
+        Sentence::Overused(overuse) if killed => {
+            return new(TaskErrorKind::CpuLimit).detail(overuse.to_string());
+        }
         Sentence::Violation(how) if killed => {
             return new(TaskErrorKind::WorkerDied)
                 .detail(format!("the worker was stopped, as {how}"));
         }
-        Sentence::OverMemory(_) | Sentence::Violation(_) | Sentence::Retired | Sentence::None => {}
+        Sentence::OverMemory(_)
+        | Sentence::Overused(_)
+        | Sentence::Violation(_)
+        | Sentence::Retired
+        | Sentence::None => {}
+    }
+    if let Some(kind) = forbidden(status) {
+        return new(kind);
     }
     if scheduler.call(id).is_poisoned() {
         return new(TaskErrorKind::Poisoned);
@@ -233,5 +244,15 @@ pub(super) fn death(
             new(TaskErrorKind::WorkerDied).died_of(DeathCause::OutOfMemory)
         }
         _ => new(TaskErrorKind::WorkerDied),
+    }
+}
+
+/// What was forbidden to a worker that died so, if it was for that.
+fn forbidden(status: Option<i32>) -> Option<TaskErrorKind> {
+    let status = status.filter(|status| libc::WIFSIGNALED(*status))?;
+    match libc::WTERMSIG(status) {
+        libc::SIGSYS => Some(TaskErrorKind::SandboxViolation),
+        libc::SIGXCPU => Some(TaskErrorKind::CpuLimit),
+        _ => None,
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Recycling {
     pub(crate) age: Option<Duration>,
     /// Once they have more than so many bytes of memory.
     pub(crate) memory: Option<u64>,
+    /// After a call that takes so much processor time, which it is stopped for.
+    pub(crate) processor: Option<Duration>,
 }
 
 /// Workers that are on their way out, or will be.

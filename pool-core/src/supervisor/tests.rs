@@ -12,6 +12,7 @@ use crate::member::fixture;
 use crate::scheduler::{QueueLimit, Scheduler, Size};
 use crate::task_error::{DeathCause, TaskErrorKind};
 use crate::terms::Terms;
+use pool_worker::Sandbox;
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(10);
@@ -22,6 +23,8 @@ fn supervisor(hooks: Hooks) -> (Arc<Pool>, Supervisor) {
         tasks: registry().names().iter().map(ToString::to_string).collect(),
         start_method: StartMethod::ForkServer,
         surroundings: Surroundings::default(),
+        sandbox: Sandbox::default(),
+        open_files: None,
     };
     let environment: Variables = std::env::vars_os().collect();
     let server = ForkServer::launch(&setup, &environment).unwrap();
@@ -35,6 +38,7 @@ fn supervisor(hooks: Hooks) -> (Arc<Pool>, Supervisor) {
             tasks: u64::MAX,
             age: None,
             memory: None,
+            processor: None,
         },
     };
     let supervisor = Supervisor::new(Arc::clone(&pool), server, plan).unwrap();

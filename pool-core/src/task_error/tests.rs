@@ -248,6 +248,23 @@ fn calls_that_are_not_taken_say_what_to_do() {
 }
 
 #[test]
+fn limits_and_sandboxes_say_what_to_do() {
+    let greedy = error(Kind::CpuLimit).worker(4711).status(9).detail("why");
+    says(
+        &greedy,
+        "task 'thumbs::resize' was stopped, as it took too much processor time: why (worker 4711); \
+         have the task do less at a time, or set a higher cpu_limit (or ulimit -t)",
+    );
+    let hostile = error(Kind::SandboxViolation).worker(4711).status(31);
+    says(
+        &hostile,
+        "task 'thumbs::resize' was stopped, as it made a system call that its sandbox forbids (worker \
+         4711 was killed by signal 31 (SIGSYS)); take it for an attack, or have tasks that need such \
+         calls run in another Profile",
+    );
+}
+
+#[test]
 fn a_broken_executor_says_why() {
     let source = Arc::new(std::io::Error::other("no\nmemory"));
     let broken = error(Kind::PoolBroken).caused_by(source);

@@ -1,8 +1,10 @@
 //! What a process that was just forked does to become a worker.
 
 use super::{UNABLE, spare};
+use crate::confinement::Confinement;
 use crate::entry::Role;
 use crate::fault::{self, Process, Site};
+use crate::isolation::Measures;
 use crate::protocol::StartMethod;
 use crate::sys;
 use crate::worker::{self, Resolved, WorkerStart};
@@ -28,6 +30,7 @@ pub(super) struct NewWorker {
     pub(super) setup: OwnedFd,
     pub(super) start_method: StartMethod,
     pub(super) tasks: Vec<Resolved>,
+    pub(super) confinement: Confinement,
 }
 
 /// Where a new worker is to serve.
@@ -53,24 +56,33 @@ impl NewWorker {
             sys::exit(UNABLE);
         };
         if self.start_method == StartMethod::Spawn {
-            execute(self.parent, &rings, &control, &self.setup);
+            let measures = self.confinement.measures();
+            execute(self.parent, measures, &rings, &control, &self.setup);
         }
         drop(self.setup);
         worker::run(WorkerStart {
             rings,
             control,
             tasks: self.tasks,
+            confinement: self.confinement,
         })
     }
 }
 
 /// Goes on in a fresh image of the program, which the entry hook makes a worker again.
-fn execute(parent: u32, rings: &OwnedFd, control: &OwnedFd, setup: &OwnedFd) -> ! {
+fn execute(
+    parent: u32,
+    measures: Measures,
+    rings: &OwnedFd,
+    control: &OwnedFd,
+    setup: &OwnedFd,
+) -> ! {
     let role = Role::Worker {
         control: control.as_fd(),
         rings: rings.as_fd(),
         setup: setup.as_fd(),
         parent,
+        measures,
     };
     if let Ok(image) = role.image(std::env::vars_os())
         && role.keep().is_ok()

@@ -6,6 +6,7 @@
 //! words and outputs of any size are told like those of any other call.
 
 use super::Server;
+use crate::confinement::Confinement;
 use crate::fault::{self, Site};
 use crate::sys::{self, Readiness};
 use crate::worker::{self, WorkerStart};
@@ -27,6 +28,7 @@ impl Server {
             rings,
             control,
             tasks: self.tasks.clone(),
+            confinement: Confinement::default(),
         };
         let thread = worker::serve_one(start, at_end)?;
         let seen = sys::poll(

@@ -137,6 +137,17 @@ pub fn null_stdin() -> io::Result<()> {
     Ok(())
 }
 
+/// Makes `/dev/null` the standard input, output and error.
+pub fn null_stdio() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    for number in 0..ABOVE_STDIO {
+        // SAFETY: the call takes no memory of ours; what `number` named is for everybody to write to,
+        // and stays open.
+        retry(|| unsafe { libc::dup2(null.as_raw_fd(), number) })?;
+    }
+    Ok(())
+}
+
 /// Memory of `size` bytes, all zero, that may yet be sealed.
 pub fn memfd(name: &CStr, size: u64) -> io::Result<OwnedFd> {
     // Growing a file past the limit is answered by SIGXFSZ, which would end the application.

@@ -1,8 +1,9 @@
 //! What `/proc` tells about processes.
 
 use std::fmt::Display;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,8 +60,29 @@ fn add_pids(pids: &mut Vec<u32>, text: &str) {
 /// Bytes of memory that are the own of a process, `self` or a number: heap and stacks, and what a fork
 /// of it would have to share page by page. No files and no memory that was mapped to be shared.
 pub fn anonymous_memory(process: impl Display) -> io::Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{process}/statm"))?;
-    let mut pages = text.split_ascii_whitespace().map(str::parse::<u64>);
+    anonymous_in(&fs::read_to_string(format!("/proc/{process}/statm"))?)
+}
+
+/// A look at the [`anonymous_memory`] of this process that opens no file.
+#[derive(Debug)]
+pub struct OwnMemory(File);
+
+impl OwnMemory {
+    /// Opens the file.
+    pub fn open() -> io::Result<Self> {
+        File::open("/proc/self/statm").map(Self)
+    }
+
+    /// How much there is now.
+    pub fn anonymous(&self) -> io::Result<u64> {
+        let mut text = [0; 256];
+        let length = self.0.read_at(&mut text, 0)?;
+        anonymous_in(&String::from_utf8_lossy(&text[..length]))
+    }
+}
+
+fn anonymous_in(statm: &str) -> io::Result<u64> {
+    let mut pages = statm.split_ascii_whitespace().map(str::parse::<u64>);
     let (_size, Some(Ok(resident)), Some(Ok(shared))) = (pages.next(), pages.next(), pages.next())
     else {
         return Err(io::ErrorKind::InvalidData.into());

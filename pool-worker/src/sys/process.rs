@@ -71,7 +71,7 @@ pub fn terminate(pidfd: BorrowedFd<'_>) -> io::Result<()> {
     signal(pidfd, libc::SIGTERM)
 }
 
-fn signal(pidfd: BorrowedFd<'_>, signal: c_int) -> io::Result<()> {
+pub(super) fn signal(pidfd: BorrowedFd<'_>, signal: c_int) -> io::Result<()> {
     let (fd, info) = (pidfd.as_raw_fd(), ptr::null::<()>());
     // SAFETY: a null `info` has the kernel fill it in as for `kill(2)`.
     let sent = check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, info, 0) });
@@ -128,18 +128,29 @@ pub fn exit_status(pidfd: BorrowedFd<'_>) -> Option<i32> {
 }
 
 /// Reaps a child that has died, or waits for the next death if `wait`.
+///
+/// A child that has made this process its tracer would stop at each signal, and wait for leave to die of
+/// it: it is killed.
 pub fn reap_any(wait: bool) -> io::Result<Reaped> {
     let mut status = 0;
     let flags = libc::__WALL | if wait { 0 } else { libc::WNOHANG };
-    // SAFETY: `status` is ours to write for the whole call.
-    match retry(|| unsafe { libc::waitpid(-1, &raw mut status, flags) }) {
-        Ok(0) => Ok(Reaped::None),
-        Ok(pid) => Ok(Reaped::Child {
-            pid: pid.unsigned_abs(),
-            status,
-        }),
-        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(Reaped::Childless),
-        Err(error) => Err(error),
+    loop {
+        // SAFETY: `status` is ours to write for the whole call.
+        match retry(|| unsafe { libc::waitpid(-1, &raw mut status, flags) }) {
+            Ok(0) => return Ok(Reaped::None),
+            // It may be one of its threads, whose number is as good.
+            Ok(pid) if libc::WIFSTOPPED(status) => kill_child(pid.unsigned_abs())?,
+            Ok(pid) => {
+                return Ok(Reaped::Child {
+                    pid: pid.unsigned_abs(),
+                    status,
+                });
+            }
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
+                return Ok(Reaped::Childless);
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -165,7 +176,7 @@ pub fn name_process(name: &CStr) -> io::Result<()> {
     control(libc::PR_SET_NAME, name.as_ptr() as c_ulong)
 }
 
-fn control(option: c_int, argument: c_ulong) -> io::Result<()> {
+pub(super) fn control(option: c_int, argument: c_ulong) -> io::Result<()> {
     // SAFETY: of the options used here, only the name is a pointer, to a C string that outlives
     // the call.
     check(unsafe { libc::prctl(option, argument, 0, 0, 0) })?;

@@ -73,30 +73,59 @@ fn option_of(number: RawFd, option: libc::c_int) -> io::Result<libc::c_int> {
 /// Sends one datagram and at most [`MAX_DESCRIPTORS`] descriptors, or `WouldBlock` if the peer
 /// has not taken enough of what was sent before.
 pub fn send(socket: BorrowedFd<'_>, data: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    if descriptors.is_empty() {
+        return send_bytes(socket, data);
+    }
     let mut part = libc::iovec {
         iov_base: data.as_ptr().cast_mut().cast(),
         iov_len: data.len(),
     };
     let mut rights = no_rights();
     let mut message = header(&mut part);
-    if !descriptors.is_empty() {
-        if descriptors.len() > MAX_DESCRIPTORS {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        for (slot, descriptor) in rights.descriptors.iter_mut().zip(descriptors) {
-            *slot = descriptor.as_raw_fd();
-        }
-        let length = offset_of!(Rights, descriptors) + descriptors.len() * size_of::<RawFd>();
-        rights.header.cmsg_level = libc::SOL_SOCKET;
-        rights.header.cmsg_type = libc::SCM_RIGHTS;
-        rights.header.cmsg_len = length as _;
-        message.msg_control = (&raw mut rights).cast();
-        message.msg_controllen = length as _;
+    if descriptors.len() > MAX_DESCRIPTORS {
+        return Err(io::ErrorKind::InvalidInput.into());
     }
+    for (slot, descriptor) in rights.descriptors.iter_mut().zip(descriptors) {
+        *slot = descriptor.as_raw_fd();
+    }
+    let length = offset_of!(Rights, descriptors) + descriptors.len() * size_of::<RawFd>();
+    rights.header.cmsg_level = libc::SOL_SOCKET;
+    rights.header.cmsg_type = libc::SCM_RIGHTS;
+    rights.header.cmsg_len = length as _;
+    message.msg_control = (&raw mut rights).cast();
+    message.msg_controllen = length as _;
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: `message` points at `part`, `data` and `rights`, which outlive the call; the kernel
     // only reads them.
     retry(|| unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, flags) })?;
+    Ok(())
+}
+
+/// Sends one datagram by a call that can carry no descriptors, so that a worker may be allowed it which
+/// is to send none.
+fn send_bytes(socket: BorrowedFd<'_>, data: &[u8]) -> io::Result<()> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: `data` outlives the call, which only reads it, and its length is named.
+    retry(|| unsafe { libc::send(socket.as_raw_fd(), data.as_ptr().cast(), data.len(), flags) })?;
+    Ok(())
+}
+
+/// Has the kernel refuse descriptors that the peer sends, which it can since 6.16.
+pub fn refuse_descriptors(socket: BorrowedFd<'_>) -> io::Result<()> {
+    /// `SO_PASSRIGHTS`.
+    const PASS_RIGHTS: libc::c_int = 83;
+    let off: libc::c_int = 0;
+    let length = libc::socklen_t::try_from(size_of_val(&off)).map_err(io::Error::other)?;
+    // SAFETY: `off` outlives the call, and has the size of an int.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            PASS_RIGHTS,
+            (&raw const off).cast(),
+            length,
+        )
+    })?;
     Ok(())
 }
 

@@ -36,9 +36,14 @@ pub(super) struct Service {
 
 impl Service {
     /// Must be made on the thread that is to serve.
-    pub(super) fn new(end: WorkerEnd, segment: Arc<Segment>, tasks: Vec<Resolved>) -> Self {
+    pub(super) fn new(
+        end: WorkerEnd,
+        scales: Option<Scales>,
+        segment: Arc<Segment>,
+        tasks: Vec<Resolved>,
+    ) -> Self {
         Self {
-            scales: Scales::new(&end),
+            scales,
             max_output: end.max_output(),
             end,
             tasks,

@@ -6,6 +6,7 @@ use crate::channel::{LastWords, MAX_LAST_WORDS, Segment};
 use crate::entry;
 use crate::protocol::{LastWordsKind, Setup, StartMethod, Status, Surroundings};
 use crate::sys::{self, Readiness};
+use crate::{Profile, Sandbox};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
@@ -28,6 +29,8 @@ impl Worker {
             tasks: tasks.iter().map(ToString::to_string).collect(),
             start_method: StartMethod::Spawn,
             surroundings: Surroundings::default(),
+            sandbox: Sandbox::from(Profile::Open),
+            open_files: None,
         };
         let setup = rmp_serde::to_vec(&setup).unwrap();
         let setup = sys::write_sealed(c"setup", &setup).unwrap();
@@ -40,7 +43,7 @@ impl Worker {
         let child = Command::new("/proc/self/exe")
             .env(
                 entry::MARKER,
-                format!("worker {control} {rings} {setup} {parent}"),
+                format!("worker {control} {rings} {setup} {parent} 0"),
             )
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

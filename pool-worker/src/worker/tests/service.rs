@@ -26,7 +26,7 @@ fn service_of_outputs(tasks: &[&str], most: u64) -> ApplicationEnd {
         let (_application, control) = UnixDatagram::pair().unwrap();
         let segment = Arc::new(Segment::open(memfd.as_fd()).unwrap());
         let end = WorkerEnd::new(Arc::clone(&segment), OwnedFd::from(control));
-        let mut service = Service::new(end, segment, tasks);
+        let mut service = Service::new(end, None, segment, tasks);
         loop {
             service.serve_call();
         }

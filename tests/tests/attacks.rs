@@ -1,0 +1,1037 @@
+//! The threats of the model, T1 to T22, each tried from inside a worker, under each profile.
+//!
+//! An attack gives 0 where it succeeded, else the number of the error that it met with. Under `Open` it has
+//! to succeed where nothing but a profile is against it: else it would show nothing. `Untrusted` keeps all of
+//! them off; what `Default` keeps off, each test says.
+
+#[path = "attacks/raw.rs"]
+mod raw;
+#[path = "attacks/rings.rs"]
+mod rings;
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    net::{TcpListener, TcpStream},
+    os::{
+        linux::net::SocketAddrExt,
+        unix::{
+            fs::PermissionsExt,
+            net::{SocketAddr, UnixListener, UnixStream},
+            process::parent_id,
+        },
+    },
+    path::PathBuf,
+    process,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use pool_core::{
+    Executor, ExecutorBuilder, Measure, Profile, StartMethod, TaskError, TaskErrorKind, TaskFuture,
+    current, task,
+};
+use pool_tests::{Scratch, builder, fails_with, isolated, maps, resident, sys, tasks, until};
+use raw::{call, code, errno};
+use rings::{Frame, Rings};
+use serde::{Deserialize, Serialize};
+
+/// What became of an attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Succeeded,
+    Refused,
+    Killed,
+}
+use Fate::{Killed, Refused, Succeeded};
+
+fn fate(result: Result<i32, TaskError>) -> Fate {
+    match result {
+        Ok(0) => Succeeded,
+        Ok(_) => Refused,
+        Err(error) => {
+            assert_eq!(error.kind(), TaskErrorKind::SandboxViolation, "{error}");
+            assert_eq!(error.signal(), Some(libc::SIGSYS), "{error}");
+            Killed
+        }
+    }
+}
+
+/// What attacks come to under each profile, where they come to the same.
+#[derive(Clone, Copy)]
+struct Expected {
+    open: Option<Fate>,
+    default: Option<Fate>,
+}
+
+/// What is kept off under `Default`, where this kernel has what that takes.
+fn kept_off_by_default(is_one: bool) -> Expected {
+    let executor = executor(Profile::Default, 1);
+    let isolation = executor.isolation();
+    let scoped = isolation.holds(Measure::OwnDomain) && isolation.holds(Measure::SignalScope);
+    Expected {
+        open: is_one.then_some(Succeeded),
+        default: scoped.then_some(Refused),
+    }
+}
+
+/// What `Default` lets tasks do.
+fn allowed_by_default(is_one: bool) -> Expected {
+    Expected {
+        open: is_one.then_some(Succeeded),
+        default: is_one.then_some(Succeeded),
+    }
+}
+
+/// Tries attacks under each profile, with a name for each. What they attack goes on to work.
+fn attack<N: Copy + std::fmt::Debug>(
+    expected: Expected,
+    attacks: impl Fn(&Executor) -> Vec<(N, TaskFuture<i32>)>,
+) {
+    let profiles = [
+        (Profile::Open, expected.open),
+        (Profile::Default, expected.default),
+        (Profile::Untrusted, None),
+    ];
+    for (profile, due) in profiles {
+        let executor = executor(profile, 2);
+        for (name, attempt) in attacks(&executor) {
+            let fate = fate(attempt.result());
+            if let Some(due) = due {
+                assert_eq!(fate, due, "{name:?} under {profile:?}");
+            } else if profile == Profile::Untrusted {
+                assert_ne!(fate, Succeeded, "{name:?} under {profile:?}");
+            }
+        }
+        maps(&executor, 20);
+    }
+}
+
+fn settings(profile: Profile, workers: usize) -> ExecutorBuilder {
+    builder(workers)
+        .profile(profile)
+        .restart_limit(u32::MAX, Duration::from_secs(1))
+}
+
+/// An executor whose workers may be spent as attackers like.
+fn executor(profile: Profile, workers: usize) -> Executor {
+    settings(profile, workers).build().unwrap()
+}
+
+/// Under each profile, and many calls for each worker, so that one attacks what others use.
+fn under_each_profile(body: impl Fn(Profile, Executor)) {
+    for profile in [Profile::Open, Profile::Default, Profile::Untrusted] {
+        let builder = settings(profile, 2).max_tasks_per_worker(1000);
+        body(profile, builder.build().unwrap());
+    }
+}
+
+/// Whether nothing but a profile keeps a process from others of the same user.
+fn nothing_else_guards() -> bool {
+    let yama = fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    yama.is_empty() || yama.starts_with('0')
+}
+
+/// What others are after. It has its value in the application alone.
+static SECRET: AtomicU64 = AtomicU64::new(1);
+const PRICELESS: u64 = 0x5EC2_E7F0;
+
+/// Ways to look into another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Look {
+    ReadMemory,
+    WriteMemory,
+    ReadFile,
+    WriteFile,
+    Trace,
+    TakeDescriptor,
+    OpenDescriptor,
+    ReadEnvironment,
+    ReadMaps,
+}
+
+/// Looks into the application, the fork server and all siblings; 0 if any of them could be looked into.
+#[task]
+fn look(how: Look, application: u32, secret: usize, siblings: Vec<u32>) -> i32 {
+    let own = raw::address(&SECRET);
+    let mut targets = vec![(application, secret), (parent_id(), own)];
+    targets.extend(siblings.into_iter().map(|sibling| (sibling, own)));
+    targets.retain(|(pid, _)| *pid != process::id());
+    let tried: Vec<_> = targets
+        .into_iter()
+        .map(|(pid, address)| look_into(how, pid, address))
+        .collect();
+    tried.iter().copied().min_by_key(|code| *code != 0).unwrap()
+}
+
+fn look_into(how: Look, pid: u32, address: usize) -> i32 {
+    let number = i32::try_from(pid).unwrap();
+    let place = |file: &str| format!("/proc/{pid}/{file}");
+    match how {
+        Look::ReadMemory => raw::read_process(number, address, &mut [0; 8]),
+        Look::WriteMemory => raw::write_process(number, address, 7_u64.to_ne_bytes()),
+        Look::ReadFile => code(File::open(place("mem"))),
+        Look::WriteFile => code(File::options().write(true).open(place("mem"))),
+        Look::Trace => raw::trace(number),
+        Look::TakeDescriptor => raw::take_descriptor(pid),
+        Look::OpenDescriptor => code(fs::metadata(place("fd/0"))),
+        Look::ReadEnvironment => code(fs::read(place("environ"))),
+        Look::ReadMaps => code(fs::read(place("maps"))),
+    }
+}
+
+#[test]
+fn t01_memory_and_descriptors_of_others() {
+    isolated(|| {
+        SECRET.store(PRICELESS, Relaxed);
+        let looks = [
+            Look::ReadMemory,
+            Look::WriteMemory,
+            Look::ReadFile,
+            Look::WriteFile,
+            Look::Trace,
+            Look::TakeDescriptor,
+            Look::OpenDescriptor,
+            Look::ReadEnvironment,
+            Look::ReadMaps,
+        ];
+        for how in looks {
+            let mut expected = kept_off_by_default(nothing_else_guards());
+            if raw::is_superuser() && matches!(how, Look::ReadEnvironment | Look::ReadMaps) {
+                // Whoever may measure the performance of others may read these, domain or not.
+                expected.default = None;
+            }
+            attack(expected, |executor| {
+                let address = raw::address(&SECRET);
+                let arguments = (how, process::id(), address, executor.worker_pids());
+                let attempts = executor.broadcast(look, arguments);
+                attempts.into_iter().map(|attempt| (how, attempt)).collect()
+            });
+            if how == Look::WriteMemory && nothing_else_guards() {
+                assert_eq!(SECRET.swap(PRICELESS, Relaxed), 7, "Open writes for real");
+            }
+            assert_eq!(SECRET.load(Relaxed), PRICELESS);
+        }
+    });
+}
+
+/// How many bytes of calls lie in the ring behind this one.
+#[task]
+fn calls_ahead() -> u64 {
+    Rings::find().calls_ahead()
+}
+
+#[test]
+fn untrusted_workers_are_dealt_one_call_at_a_time() {
+    isolated(|| {
+        under_each_profile(|profile, executor| {
+            // Now that calls are known to be short, many are dealt ahead where that is allowed.
+            maps(&executor, 500);
+            let ahead = |_| {
+                executor
+                    .map(calls_ahead, [(); 200])
+                    .map(Result::unwrap)
+                    .max()
+            };
+            let most = (0..5).filter_map(ahead).max().unwrap();
+            assert_eq!(
+                most == 0,
+                profile == Profile::Untrusted,
+                "{profile:?}: {most}"
+            );
+        });
+    });
+}
+
+/// Has the fork server trace this worker, and crashes.
+#[task]
+fn crash_under_trace() -> i32 {
+    raw::have_parent_trace();
+    process::abort()
+}
+
+#[test]
+fn t01_a_worker_that_has_itself_traced_dies_all_the_same() {
+    isolated(|| {
+        under_each_profile(|profile, executor| {
+            let error = executor.submit(crash_under_trace, ()).result().unwrap_err();
+            let (kind, signal) = match profile {
+                Profile::Untrusted => (TaskErrorKind::SandboxViolation, libc::SIGSYS),
+                _ => (TaskErrorKind::WorkerDied, libc::SIGKILL),
+            };
+            assert_eq!(
+                (error.kind(), error.signal()),
+                (kind, Some(signal)),
+                "{error}"
+            );
+            maps(&executor, 20);
+        });
+    });
+}
+
+/// Ways to signal another process.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Call {
+    Process,
+    Thread,
+    Descriptor,
+    Queue,
+}
+
+/// Signals the application, the fork server and all siblings; 0 if any of them could be.
+#[task]
+fn signal(how: Call, application: u32, siblings: Vec<u32>) -> i32 {
+    let mut targets = vec![application, parent_id()];
+    targets.extend(siblings);
+    targets.retain(|pid| *pid != process::id());
+    let signal = |pid: u32| match how {
+        // One that nobody heeds who does not ask for it.
+        Call::Process => code(sys::kill(pid, libc::SIGURG)),
+        Call::Thread => {
+            let pid = pid as usize;
+            errno(call(
+                libc::SYS_tgkill,
+                [pid, pid, libc::SIGURG.unsigned_abs() as usize, 0],
+            ))
+        }
+        Call::Descriptor => raw::signal_by_descriptor(pid, libc::SIGURG),
+        Call::Queue => raw::queue_signal(pid, libc::SIGURG),
+    };
+    let tried: Vec<_> = targets.into_iter().map(signal).collect();
+    tried.iter().copied().min_by_key(|code| *code != 0).unwrap()
+}
+
+#[test]
+fn t02_signals_to_others() {
+    isolated(|| {
+        for how in [Call::Process, Call::Thread, Call::Descriptor, Call::Queue] {
+            attack(kept_off_by_default(true), |executor| {
+                let arguments = (how, process::id(), executor.worker_pids());
+                let attempts = executor.broadcast(signal, arguments);
+                attempts.into_iter().map(|attempt| (how, attempt)).collect()
+            });
+        }
+    });
+}
+
+/// Answers, and goes on to change what it has answered, until the worker is stopped.
+#[task]
+fn say_one_thing_and_another(milliseconds: u64) -> String {
+    let rings = Rings::find();
+    let seq = rings.own_seq();
+    let end = Instant::now() + Duration::from_millis(milliseconds);
+    // A text as MessagePack has it.
+    let text = [vec![0xD9, rings::TEXT], vec![b'a'; rings::TEXT.into()]].concat();
+    rings.forge(&Frame::result(seq, text));
+    while Instant::now() < end {
+        for byte in [0xFF, b'a'] {
+            rings.change_last(byte);
+        }
+    }
+    sys::exit_at_once(3)
+}
+
+#[test]
+fn t03_answers_that_change_while_they_are_read() {
+    isolated(|| {
+        under_each_profile(|_, executor| {
+            for milliseconds in 0..20 {
+                match executor
+                    .submit(say_one_thing_and_another, milliseconds)
+                    .result()
+                {
+                    // What is a text was checked where nobody else writes.
+                    Ok(text) => assert!(str::from_utf8(text.as_bytes()).is_ok()),
+                    Err(error) => assert!(
+                        matches!(
+                            error.kind(),
+                            TaskErrorKind::Decode | TaskErrorKind::WorkerDied
+                        ),
+                        "{error}"
+                    ),
+                }
+            }
+            maps(&executor, 20);
+        });
+    });
+}
+
+/// Shrinks the file behind the rings: what it met with.
+#[task]
+fn shrink() -> i32 {
+    Rings::find().shrink()
+}
+
+/// Takes the pages of the rings away.
+#[task]
+fn punch() -> i32 {
+    Rings::find().punch()
+}
+
+#[test]
+fn t04_memory_that_goes_away_under_the_reader() {
+    isolated(|| {
+        under_each_profile(|profile, executor| {
+            assert_eq!(
+                fate(executor.submit(shrink, ()).result()),
+                Refused,
+                "{profile:?}"
+            );
+            // A hole reads as zeros: whatever came of the call, the application has not died of it.
+            let punched = executor.submit(punch, ()).result();
+            if let Err(error) = punched {
+                assert_eq!(error.kind(), TaskErrorKind::WorkerDied, "{error}");
+            }
+            maps(&executor, 20);
+        });
+    });
+}
+
+/// Sends descriptors over every socket that there is, so often each; how many were taken.
+#[task]
+fn send_descriptors(count: usize) -> usize {
+    let null = File::open("/dev/null").map_or(0, std::os::fd::IntoRawFd::into_raw_fd);
+    let sockets = raw::sockets();
+    assert!(!sockets.is_empty(), "the control socket is there");
+    let sent = sockets
+        .into_iter()
+        .flat_map(|socket| (0..count).map(move |_| raw::send_descriptor(socket, null)));
+    sent.filter(|code| *code == 0).count()
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn t05_t06_descriptors_from_workers() {
+    isolated(|| {
+        under_each_profile(|profile, executor| {
+            maps(&executor, 20);
+            assert_eq!(executor.worker_pids().len(), 2, "all of them are there");
+            let before = descriptors();
+            for count in [1, 500] {
+                let sent = executor.submit(send_descriptors, count).result().unwrap();
+                assert!(
+                    profile != Profile::Untrusted || sent == 0,
+                    "{sent} were sent"
+                );
+                maps(&executor, 20);
+                until("none has come of it", || descriptors() == before);
+            }
+        });
+    });
+}
+
+/// What a frame can lie about.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Lie {
+    /// Nothing: this is the control.
+    None,
+    Status,
+    LengthBeyondWhatWasSent,
+    LengthBeyondAnyFrame,
+    Total,
+    TotalBeyondAnyMemory,
+    Position,
+    PositionFarAhead,
+    PositionBehind,
+    CallOfNobody,
+    CallToCome,
+    Twice,
+}
+
+/// Answers 42 in a frame that lies, and dies.
+#[task]
+fn lie(lie: Lie) -> u64 {
+    let rings = Rings::find();
+    let seq = rings.own_seq();
+    let mut frame = Frame::result(seq, vec![42]);
+    match lie {
+        Lie::None | Lie::Twice | Lie::Position | Lie::PositionFarAhead | Lie::PositionBehind => {}
+        Lie::Status => frame.status = 77,
+        Lie::LengthBeyondWhatWasSent => frame.len = 4000,
+        Lie::LengthBeyondAnyFrame => frame.len = u32::MAX,
+        Lie::Total => frame.total = 5,
+        Lie::TotalBeyondAnyMemory => frame.total = 1 << 60,
+        Lie::CallOfNobody => frame.seq = seq.wrapping_sub(1000),
+        Lie::CallToCome => frame.seq = seq.wrapping_add(1),
+    }
+    rings.forge(&frame);
+    match lie {
+        Lie::Twice => rings.forge(&frame),
+        Lie::Position => rings.push_head(1),
+        Lie::PositionFarAhead => rings.push_head(1 << 20),
+        Lie::PositionBehind => rings.push_head(u64::MAX - 63),
+        _ => {}
+    }
+    sys::exit_at_once(3)
+}
+
+/// What lies of a worker come to, for the call that it ran; no other call is harmed.
+fn is_seen_through(lies: &[Lie], is_fine: impl Fn(Lie, Result<u64, TaskErrorKind>) -> bool) {
+    under_each_profile(|profile, executor| {
+        let others: Vec<_> = (0..50).map(|x| executor.submit(tasks::cube, x)).collect();
+        for &tried in lies {
+            let told = executor.submit(lie, tried).result();
+            let told = told.map_err(|error| error.kind());
+            assert!(
+                is_fine(tried, told),
+                "{tried:?} under {profile:?}: {told:?}"
+            );
+        }
+        for (x, other) in (0..).zip(others) {
+            assert_eq!(other.result().unwrap(), tasks::cube(x));
+        }
+        maps(&executor, 20);
+    });
+}
+
+#[test]
+fn t07_lengths_and_positions_that_lie() {
+    isolated(|| {
+        let lies = [
+            Lie::None,
+            Lie::LengthBeyondWhatWasSent,
+            Lie::LengthBeyondAnyFrame,
+            Lie::Total,
+            Lie::TotalBeyondAnyMemory,
+            Lie::Position,
+            Lie::PositionFarAhead,
+            Lie::PositionBehind,
+        ];
+        let before = resident();
+        is_seen_through(&lies, |lie, told| match lie {
+            // Of the call that it runs it is believed.
+            Lie::None => told == Ok(42),
+            _ => told == Err(TaskErrorKind::WorkerDied),
+        });
+        assert!(resident() < before + (64 << 20), "lies take memory");
+    });
+}
+
+#[test]
+fn t10_answers_to_calls_of_others_and_second_answers() {
+    isolated(|| {
+        let lies = [
+            Lie::None,
+            Lie::Status,
+            Lie::CallOfNobody,
+            Lie::CallToCome,
+            Lie::Twice,
+        ];
+        is_seen_through(&lies, |lie, told| match lie {
+            Lie::None | Lie::Twice => told == Ok(42),
+            _ => told == Err(TaskErrorKind::WorkerDied),
+        });
+    });
+}
+
+/// A tree, as deep and as wide as it comes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Tree(Vec<Tree>);
+
+/// What is answered in the place of a tree.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Seed {
+    Small,
+    /// Lists within lists that each claim four billion elements.
+    Wide,
+    Deep,
+}
+
+/// Answers so, and dies.
+#[task]
+fn grow(seed: Seed) -> Tree {
+    let rings = Rings::find();
+    let bytes = match seed {
+        Seed::Small => vec![0x92, 0x91, 0x90, 0x90],
+        Seed::Wide => [0xDD, 0xFF, 0xFF, 0xFF, 0xFF].repeat(100),
+        Seed::Deep => vec![0x91; 12_000],
+    };
+    rings.forge(&Frame::result(rings.own_seq(), bytes));
+    sys::exit_at_once(3)
+}
+
+fn is_no_bomb(seed: Seed) {
+    under_each_profile(|profile, executor| {
+        let tree = executor.submit(grow, Seed::Small).result().unwrap();
+        assert_eq!(tree.0.len(), 2, "{profile:?}");
+        let before = resident();
+        let grown = executor.submit(grow, seed).result();
+        fails_with(grown.map(drop), TaskErrorKind::Decode);
+        assert!(resident() < before + (32 << 20), "{profile:?}");
+        maps(&executor, 20);
+    });
+}
+
+#[test]
+fn t08_bombs_of_memory() {
+    isolated(|| is_no_bomb(Seed::Wide));
+}
+
+#[test]
+fn t09_bombs_of_stack() {
+    isolated(|| is_no_bomb(Seed::Deep));
+}
+
+/// Rings at all of them.
+fn ring_all(sockets: &[i32]) {
+    for socket in sockets {
+        // A full one takes no more, which is as well.
+        let _ = raw::send_byte(*socket);
+    }
+}
+
+/// Leaves a child that rings for as long as it can, and dies.
+#[task]
+fn haunt(log: PathBuf) -> i32 {
+    let sockets = raw::sockets();
+    let forked = raw::fork(|| {
+        loop {
+            ring_all(&sockets);
+        }
+    });
+    if forked != 0 {
+        return forked;
+    }
+    File::create(log).unwrap();
+    process::abort()
+}
+
+#[test]
+fn t11_what_outlives_a_worker_and_talks_on() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        under_each_profile(|profile, executor| {
+            let log = scratch.path(&format!("{profile:?}"));
+            let told = executor.submit(haunt, log.clone()).result();
+            if profile == Profile::Untrusted {
+                assert_eq!(told.unwrap(), libc::EPERM);
+            } else {
+                fails_with(told, TaskErrorKind::WorkerDied);
+                assert!(log.exists(), "the child was there");
+            }
+            maps(&executor, 100);
+        });
+    });
+}
+
+/// Rings until nobody wants it to go on.
+#[task]
+fn ring_and_ring() {
+    let sockets = raw::sockets();
+    let call = current().unwrap();
+    while !call.is_cancelled() {
+        ring_all(&sockets);
+    }
+}
+
+#[test]
+fn t12_a_flood_starves_nobody() {
+    isolated(|| {
+        under_each_profile(|profile, executor| {
+            let flood = executor.submit(ring_and_ring, ());
+            until("it rings", || flood.is_running());
+            for x in 0..100 {
+                let other = executor.submit(tasks::cube, x).result().unwrap();
+                assert_eq!(other, tasks::cube(x));
+            }
+            assert!(!flood.is_done(), "{profile:?}: all were served beside it");
+            assert!(!flood.cancel(), "it has begun");
+            flood.result().unwrap();
+        });
+    });
+}
+
+/// Where memory is that no limit to a process's own counts.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Hoard {
+    File,
+    Shared,
+    Pipe,
+    TemporaryFile,
+}
+
+/// Takes a page of it.
+#[task]
+fn hoard(place: Hoard, path: PathBuf) -> i32 {
+    match place {
+        Hoard::File => raw::fill_memory_file(4096),
+        Hoard::Shared => raw::map_shared(4096),
+        Hoard::Pipe => code(std::io::pipe()),
+        Hoard::TemporaryFile => code(fs::write(path, [1; 4096])),
+    }
+}
+
+#[test]
+fn t13_memory_that_nobody_counts() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        attack(allowed_by_default(true), |executor| {
+            [
+                Hoard::File,
+                Hoard::Shared,
+                Hoard::Pipe,
+                Hoard::TemporaryFile,
+            ]
+            .map(|place| (place, executor.submit(hoard, (place, scratch.path("page")))))
+            .into()
+        });
+    });
+}
+
+/// Ways to become many.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Spawn {
+    Fork,
+    Thread,
+    Program,
+    Executor,
+}
+
+/// Becomes one more.
+#[task]
+fn spawn(how: Spawn) -> i32 {
+    match how {
+        Spawn::Fork => raw::fork(|| {
+            thread::sleep(Duration::from_mins(1));
+        }),
+        Spawn::Thread => code(thread::Builder::new().spawn(|| ())),
+        Spawn::Program => code(process::Command::new("/bin/true").status()),
+        Spawn::Executor => i32::from(builder(1).build().is_err()),
+    }
+}
+
+#[test]
+fn t14_more_processes() {
+    isolated(|| {
+        attack(allowed_by_default(true), |executor| {
+            [Spawn::Fork, Spawn::Thread, Spawn::Program, Spawn::Executor]
+                .map(|how| (how, executor.submit(spawn, how)))
+                .into()
+        });
+        // That the forked are gone, the look at what the test has left tells.
+    });
+}
+
+/// What a worker has of the application: its secret, a variable, descriptors, cores.
+#[task]
+fn inheritance() -> (u64, Option<String>, usize, u64) {
+    let variable = std::env::var("POOL_TEST_SECRET").ok();
+    let open = (0..200).filter(|fd| raw::is_open(*fd)).count();
+    (SECRET.load(Relaxed), variable, open, raw::core_limit())
+}
+
+#[test]
+fn t15_what_workers_inherit() {
+    pool_tests::Isolated::new()
+        .env("POOL_TEST_SECRET", "priceless")
+        .run(|| {
+            SECRET.store(PRICELESS, Relaxed);
+            let file = File::open("/proc/version").unwrap();
+            let _leaked = raw::copies_without_close_on_exec(&file, 20);
+            under_each_profile(|profile, executor| {
+                let told = executor.submit(inheritance, ()).result().unwrap();
+                let (secret, variable, open, core) = told;
+                assert_ne!(secret, PRICELESS);
+                assert!(open < 12, "{open} descriptors");
+                assert_eq!(core, 0);
+                let is_told = profile != Profile::Untrusted;
+                assert_eq!(
+                    variable.is_some(),
+                    is_told,
+                    "the environment is the application's"
+                );
+            });
+        });
+}
+
+/// What an attacker learns of memory by a crash.
+#[task]
+fn layout() -> (u64, usize) {
+    raw::layout()
+}
+
+#[test]
+fn t16_what_is_learnt_in_one_worker_helps_in_no_other() {
+    isolated(|| {
+        let layouts = |profile, start_method| {
+            let builder = settings(profile, 1).max_tasks_per_worker(1);
+            let executor = match start_method {
+                Some(method) => builder.start_method(method).build().unwrap(),
+                None => builder.build().unwrap(),
+            };
+            let is_own = executor.isolation().holds(Measure::OwnLayout);
+            let layouts = [(); 2].map(|()| executor.submit(layout, ()).result().unwrap());
+            (is_own, layouts[0].0 != layouts[1].0)
+        };
+        assert_eq!(layouts(Profile::Untrusted, None), (true, true));
+        let forked = Some(StartMethod::ForkServer);
+        assert_eq!(layouts(Profile::Untrusted, forked), (false, false));
+        assert_eq!(layouts(Profile::Default, forked), (false, false));
+    });
+}
+
+/// Puts a character into the terminal at this path, as an ordinary user.
+#[task]
+fn type_into(terminal: String) -> i32 {
+    let Ok(terminal) = File::options().read(true).write(true).open(terminal) else {
+        return libc::EACCES;
+    };
+    // A superuser may do so in any terminal.
+    raw::become_nobody();
+    raw::inject(&terminal)
+}
+
+/// Opens the terminal of its session.
+#[task]
+fn open_terminal() -> i32 {
+    code(File::open("/dev/tty"))
+}
+
+/// Panics with what would clear a terminal.
+#[task]
+fn escape() {
+    panic!("\x1b[2J\x1b]0;owned\x07\r\n");
+}
+
+#[test]
+fn t17_the_terminal() {
+    isolated(|| {
+        let (_master, path) = raw::terminal().unwrap();
+        under_each_profile(|profile, executor| {
+            let typed = executor.submit(type_into, path.clone()).result();
+            assert_ne!(fate(typed), Succeeded, "{profile:?}");
+            let opened = executor.submit(open_terminal, ()).result();
+            assert_ne!(fate(opened), Succeeded, "{profile:?}");
+            let error = executor.submit(escape, ()).result().unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+        });
+    });
+}
+
+/// Executes the program as nobody; 0 if it ran with the rights of its owner, the superuser.
+#[task]
+fn execute(program: PathBuf) -> i32 {
+    match raw::execute_as_nobody(&program) {
+        0 => 0,
+        other => other.max(1),
+    }
+}
+
+/// Whether a program that it executes can gain privileges: 0 if so.
+#[task]
+fn can_gain() -> i32 {
+    raw::no_new_privileges()
+}
+
+#[test]
+fn t18_programs_that_gain_privileges() {
+    isolated(|| {
+        let expected = Expected {
+            open: Some(Succeeded),
+            default: Some(Refused),
+        };
+        if raw::no_new_privileges() == 0 {
+            attack(expected, |executor| {
+                vec![((), executor.submit(can_gain, ()))]
+            });
+        }
+        let scratch = Scratch::new();
+        let Some(program) = set_user_id_program(&scratch) else {
+            return;
+        };
+        attack(expected, |executor| {
+            vec![((), executor.submit(execute, program.clone()))]
+        });
+    });
+}
+
+/// A program of the superuser's that exits with 0 if it has its owner's rights. Only the superuser can make
+/// one, and not in every directory.
+fn set_user_id_program(scratch: &Scratch) -> Option<PathBuf> {
+    let source = scratch.path("privileged.c");
+    fs::write(
+        &source,
+        "#include <unistd.h>\nint main(void) { return geteuid() != 0; }\n",
+    )
+    .unwrap();
+    let path = scratch.path("privileged");
+    let compiled = process::Command::new("cc")
+        .arg("-o")
+        .args([&path, &source])
+        .status();
+    assert!(compiled.unwrap().success());
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o4755)).unwrap();
+    (raw::is_superuser() && raw::execute_as_nobody(&path) == 0).then_some(path)
+}
+
+/// What is outside of the machine's memory.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+enum Reach {
+    Connect,
+    Listen,
+    ReadFile,
+    WriteFile,
+    AbstractSocket,
+}
+
+/// Reaches for it.
+#[task]
+fn reach(what: Reach, port: u16, name: String, path: PathBuf) -> i32 {
+    match what {
+        Reach::Connect => code(TcpStream::connect(("127.0.0.1", port))),
+        Reach::Listen => code(TcpListener::bind(("127.0.0.1", 0))),
+        Reach::ReadFile => code(fs::read("/proc/version")),
+        Reach::WriteFile => code(File::create(path).and_then(|mut file| file.write_all(b"x"))),
+        Reach::AbstractSocket => {
+            let address = SocketAddr::from_abstract_name(name).unwrap();
+            code(UnixStream::connect_addr(&address))
+        }
+    }
+}
+
+#[test]
+fn t19_files_and_networks() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let name = format!("pool-test-{}", process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let _listener = UnixListener::bind_addr(&address).unwrap();
+        let path = scratch.path("file");
+        attack(allowed_by_default(true), |executor| {
+            [
+                Reach::Connect,
+                Reach::Listen,
+                Reach::ReadFile,
+                Reach::WriteFile,
+                Reach::AbstractSocket,
+            ]
+            .map(|what| {
+                let arguments = (what, port, name.clone(), path.clone());
+                (what, executor.submit(reach, arguments))
+            })
+            .into()
+        });
+    });
+}
+
+/// System calls that filters may not see for what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Hidden {
+    Ring,
+    Clone3,
+    Bits32,
+    X32,
+}
+
+/// Makes it.
+#[task]
+fn hide(how: Hidden) -> i32 {
+    match how {
+        Hidden::Ring => raw::make_io_uring(),
+        Hidden::Clone3 => raw::clone_by_structure(),
+        Hidden::Bits32 => i32::from(raw::getpid_of_32_bits() != i64::from(process::id())),
+        Hidden::X32 => errno(call(0x4000_0000 | libc::SYS_getpid, [0; 4])),
+    }
+}
+
+#[test]
+fn t20_system_calls_that_hide() {
+    isolated(|| {
+        let executor = executor(Profile::Untrusted, 1);
+        let fate = |how| fate(executor.submit(hide, how).result());
+        assert_eq!(fate(Hidden::Ring), Refused);
+        assert_eq!(fate(Hidden::Clone3), Refused);
+        assert_eq!(fate(Hidden::X32), Refused);
+        if cfg!(target_arch = "x86_64") {
+            assert_eq!(fate(Hidden::Bits32), Killed);
+        }
+        let executor = self::executor(Profile::Default, 1);
+        assert_eq!(executor.submit(hide, Hidden::Clone3).result().unwrap(), 0);
+    });
+}
+
+/// Writes what chance says into all that it shares with the application, over and over, and dies.
+#[task]
+fn scribble(seed: u64, milliseconds: u64) {
+    let rings = Rings::find();
+    let end = Instant::now() + Duration::from_millis(milliseconds);
+    for round in 0.. {
+        rings.scribble(seed + round);
+        if Instant::now() > end {
+            sys::exit_at_once(3);
+        }
+    }
+}
+
+#[test]
+fn t21_shared_memory_full_of_garbage() {
+    isolated(|| {
+        under_each_profile(|profile, executor| {
+            for seed in 1..12 {
+                // It may have written over where it would have been rung, or rings.
+                let patient = executor.options().timeout(Duration::from_secs(2));
+                let vandal = patient.submit(scribble, (seed * 0x9E37_79B9, seed));
+                let others: Vec<_> = (0..50).map(|x| executor.submit(tasks::cube, x)).collect();
+                // Whatever becomes of its own call, it ends.
+                if let Err(error) = vandal.result() {
+                    let kinds = [TaskErrorKind::WorkerDied, TaskErrorKind::TimedOut];
+                    assert!(kinds.contains(&error.kind()), "{error}");
+                }
+                for (x, other) in (0..).zip(others) {
+                    match other.result() {
+                        Ok(cube) => assert_eq!(cube, tasks::cube(x), "{profile:?}"),
+                        // Of calls that it was dealt ahead, a worker can say that it has begun them.
+                        Err(error) => {
+                            assert_eq!(error.kind(), TaskErrorKind::WorkerDied, "{error}");
+                            assert_ne!(profile, Profile::Untrusted, "{error}");
+                        }
+                    }
+                }
+            }
+            maps(&executor, 100);
+        });
+    });
+}
+
+/// Fills the disk, a byte of it.
+#[task]
+fn fill_disk(path: PathBuf) -> i32 {
+    code(File::create(path).and_then(|mut file| file.write_all(b"x")))
+}
+
+/// Crashes with a core file, if it can.
+#[task]
+fn dump() -> i32 {
+    process::abort()
+}
+
+#[test]
+fn t22_disks_full_of_cores_and_files() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let folder = scratch.path("folder");
+        fs::create_dir(&folder).unwrap();
+        for profile in [Profile::Default, Profile::Untrusted] {
+            let executor = settings(profile, 1).current_dir(&folder).build().unwrap();
+            fails_with(
+                executor.submit(dump, ()).result(),
+                TaskErrorKind::WorkerDied,
+            );
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "no core file");
+            let filled = fate(executor.submit(fill_disk, folder.join("file")).result());
+            let due = match profile {
+                Profile::Untrusted => Refused,
+                _ => Succeeded,
+            };
+            assert_eq!(filled, due, "{profile:?}");
+            let _ = fs::remove_file(folder.join("file"));
+        }
+    });
+}
