@@ -185,7 +185,7 @@ fn bounds(cores: usize) -> Vec<Bound> {
             Floor::Fork,
             4.2,
         ),
-        Bound::fixed("memory of a worker", Job::WorkerMemory, 600.0 * 1024.0),
+        Bound::fixed("memory of a worker", Job::WorkerMemory, 640.0 * 1024.0),
         Bound::fixed("memory of a pending call", pending, 128.0),
         Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 1.3),
         Bound::on_one_core("round trip, parked, one core", trip(PAUSE, 40), 1.7),
@@ -193,7 +193,7 @@ fn bounds(cores: usize) -> Vec<Bound> {
         Bound::floor("submit", submit, Floor::Loop, 800.0),
         Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 2.2),
         Bound::floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 1.7),
-        Bound::floor("16 MiB shared", shared, Floor::Memcpy, 0.1),
+        Bound::floor("16 MiB shared", shared, Floor::Read, 1.1),
     ];
     if cores > 1 {
         bounds.extend([

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use pool_compare::Failure;
 
 use crate::contest::Contestant;
-use crate::job::Job;
+use crate::job::{Job, Origin};
 use crate::sys::{Forked, Mapping, SharedWord};
 use crate::work;
 
@@ -26,6 +26,8 @@ pub(crate) enum Floor {
     Loop,
     /// The bytes copied once for each way that they take, into memory that was used before.
     Memcpy,
+    /// The bytes read where they lie, once for each side that reads them.
+    Read,
     /// As much new memory as a trip there and back must have, each page touched.
     Pages,
     /// A process forked, and its end waited for.
@@ -35,11 +37,12 @@ pub(crate) enum Floor {
 }
 
 impl Floor {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Futex,
         Self::Spin,
         Self::Loop,
         Self::Memcpy,
+        Self::Read,
         Self::Pages,
         Self::Fork,
         Self::Exec,
@@ -53,6 +56,7 @@ impl Contestant for Floor {
             Self::Spin => "spin",
             Self::Loop => "loop",
             Self::Memcpy => "memcpy",
+            Self::Read => "read",
             Self::Pages => "pages",
             Self::Fork => "fork",
             Self::Exec => "exec",
@@ -87,6 +91,14 @@ impl Contestant for Floor {
             }
             (Self::Memcpy, Job::Echo { bytes, seconds }) => copies(2, *bytes, *seconds),
             (Self::Memcpy, Job::Shared { bytes, seconds, .. }) => copies(1, *bytes, *seconds),
+            (
+                Self::Read,
+                Job::Shared {
+                    bytes,
+                    origin: Origin::Before,
+                    seconds,
+                },
+            ) => reads(2, *bytes, *seconds),
             (Self::Pages, Job::Echo { bytes, seconds }) if *bytes >= 1 << 20 => {
                 pages(*bytes, *seconds)?
             }
@@ -155,6 +167,17 @@ fn copies(count: usize, size: usize, seconds: f64) -> Vec<f64> {
         for _ in 0..count {
             hint::black_box(&mut there).copy_from_slice(hint::black_box(&here));
             mem::swap(&mut here, &mut there);
+        }
+        Ok::<_, std::convert::Infallible>(())
+    });
+    times
+}
+
+fn reads(count: usize, size: usize, seconds: f64) -> Vec<f64> {
+    let here = vec![1; size];
+    let Ok(times) = work::repeated(seconds, || {
+        for _ in 0..count {
+            hint::black_box(work::sum(hint::black_box(&here)));
         }
         Ok::<_, std::convert::Infallible>(())
     });
