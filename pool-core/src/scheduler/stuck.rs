@@ -29,18 +29,24 @@ impl Scheduler {
         members.filter_map(Member::unclaimed).collect()
     }
 
-    /// Gives the calls of a worker to others, which has not begun this one, and has it killed, unless it
-    /// has begun it by now.
+    /// Gives the calls of a worker to others, which has not begun this one, and has it killed; neither if it
+    /// has begun it by now, or has it no more.
     pub(crate) fn end_stuck(&mut self, unclaimed: Unclaimed) {
         let found = self.find(unclaimed.worker);
-        let still = found.filter(|(_, member)| member.sentence == Sentence::None);
-        let Some((slot, _)) = still else {
+        let still = found.and_then(|(slot, member)| {
+            let is_stuck =
+                member.sentence == Sentence::None && member.unclaimed() == Some(unclaimed);
+            is_stuck.then_some(slot)
+        });
+        let Some(slot) = still else {
             return;
         };
         self.take_back(slot, Unbegun::All);
+        // Before answers are taken in: one that has begun it in this very moment may have answered, too.
+        let begun = self.member(slot).and_then(Member::begun);
         self.collect(slot);
         if let Some(member) = self.member(slot)
-            && member.begun().is_none()
+            && begun.is_none()
         {
             member.kill(Sentence::Violation(
                 "it did not take what it had to take for a second",

@@ -489,13 +489,16 @@ fn a_worker_that_begins_nothing_loses_its_calls_and_its_life() {
     assert!(world.scheduler.is_to_be_minded());
     assert!(world.scheduler.begin_minding() && !world.scheduler.is_to_be_minded());
     let unclaimed = world.scheduler.unclaimed();
-    // It begins the first one at the last moment: what lies behind that goes elsewhere, and it lives.
+    // It begins the first one at the last moment: it lives, and keeps what it has.
     let worker = world.workers[0].as_mut().unwrap();
     worker.claim().unwrap();
     world.scheduler.end_stuck(unclaimed[0]);
     assert_eq!(world.scheduler.member(0).unwrap().sentence, Sentence::None);
-    assert_eq!(world.scheduler.queued(), 1);
+    assert_eq!(world.scheduler.queued(), 0);
     world.workers[0].as_mut().unwrap().answer();
+    // That it was answered by now is no reason, either.
+    world.scheduler.end_stuck(unclaimed[0]);
+    assert_eq!(world.scheduler.member(0).unwrap().sentence, Sentence::None);
     let _ = world.scheduler.turn();
     let unclaimed = world.scheduler.unclaimed();
     assert_eq!(unclaimed.len(), 1);

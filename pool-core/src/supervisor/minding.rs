@@ -40,6 +40,10 @@ impl Supervisor {
         if next.is_some_and(|next| now < next) {
             return;
         }
+        // A look that comes late tells nothing: this process may have been frozen together with its workers.
+        if next.is_some_and(|next| now > next + BEGINS_WITHIN / 2) {
+            seen.clear();
+        }
         let may_wait = locked.begin_minding();
         if !may_wait && seen.is_empty() {
             *next = None;
