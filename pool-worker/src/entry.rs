@@ -227,7 +227,7 @@ pub(crate) fn before_main(remaining: &Remaining) {
             fault::enter(Process::Application);
             HOOK.store(REFUSED, Ordering::Relaxed);
         }
-        // It names a socket of ours, so this is no process that is to run its `main`.
+        // It may name a socket of ours, and then this is no process that is to run its `main`.
         Some(Err(_)) => sys::exit(fork_server::UNABLE),
         Some(Ok(Some(role))) => {
             // The loader is not Rust: no panic may reach it.

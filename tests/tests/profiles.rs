@@ -202,6 +202,17 @@ fn files_that_are_granted_can_be_read_and_no_others() {
 }
 
 #[test]
+fn all_files_can_be_granted() {
+    isolated(|| {
+        let executor = builder(1).profile(Profile::Untrusted.read("/")).build();
+        let executor = executor.unwrap();
+        assert!(executor.isolation().holds(Measure::Files));
+        let length = executor.submit(length, "/proc/version".into()).result();
+        assert!(length.unwrap().unwrap() > 0);
+    });
+}
+
+#[test]
 fn grants_and_starts_that_cannot_be_are_refused() {
     isolated(|| {
         let refused = |builder: ExecutorBuilder, words: &str| {

@@ -256,7 +256,7 @@ fn allowed(files: bool) -> Result<Rules> {
         .map(|command| rule([is(1, command)?]));
     rules.insert(libc::SYS_fcntl, commands.collect::<Result<_>>()?);
     // Memory that is shared counts for nobody, and outlives limits.
-    let private = rule([lacks(3, libc::MAP_SHARED)?])?;
+    let private = rule([lacks(3, libc::MAP_SHARED | libc::MAP_HUGETLB)?])?;
     rules.insert(libc::SYS_mmap, vec![private]);
     // To those it is connected to, and without descriptors.
     rules.insert(libc::SYS_sendto, vec![rule([is_null(4)?])?]);

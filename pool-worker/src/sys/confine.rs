@@ -110,6 +110,15 @@ pub fn oom_score() -> io::Result<i32> {
     text.trim().parse().map_err(io::Error::other)
 }
 
+/// Whether [`oom_score`] can be set, as far as opening it tells.
+pub fn oom_score_is_writable() -> io::Result<()> {
+    let mut options = fs::File::options();
+    options
+        .write(true)
+        .open("/proc/self/oom_score_adj")
+        .map(drop)
+}
+
 /// Sets [`oom_score`]; to lower it takes a right.
 pub fn set_oom_score(score: i32) -> io::Result<()> {
     fs::write("/proc/self/oom_score_adj", score.to_string())

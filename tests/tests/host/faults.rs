@@ -301,9 +301,13 @@ fn f69_the_first_process_of_a_container() {
     unshared("being process 1", &args, "first_process");
 }
 
-/// A program that finds `/` read-only, and nothing in `/dev/shm`.
+/// A program that finds `/` and `/proc` read-only, and nothing in `/dev/shm`.
 fn among_few_files() {
     assert!(fs::write("/pool-test", "").is_err(), "it is read-only");
+    let score = fs::File::options()
+        .write(true)
+        .open("/proc/self/oom_score_adj");
+    assert!(score.is_err(), "it is read-only");
     let executor = tireless_executor(2);
     maps(&executor, 1000);
     let shared = executor.share_slice(&vec![7_u8; 1 << 20]).unwrap();
@@ -333,7 +337,8 @@ fn remounted(what: &str, script: &str, name: &str) {
 }
 
 fn f68_few_files_are_needed() {
-    let script = "mount -o remount,bind,ro / && mount -t tmpfs -o ro none /dev/shm";
+    let script = "mount -o remount,bind,ro / && mount -o remount,bind,ro /proc \
+                  && mount -t tmpfs -o ro none /dev/shm";
     remounted("a file system that is read-only", script, "among_few_files");
 }
 
