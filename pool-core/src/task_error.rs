@@ -381,6 +381,9 @@ impl TaskError {
             TaskErrorKind::SandboxViolation => {
                 "; take it for an attack, or have tasks that need such calls run in another Profile"
             }
+            TaskErrorKind::Poisoned => {
+                "; look at what its arguments do to a worker, or at who kills workers"
+            }
             TaskErrorKind::QueueFull => "; wait for earlier calls, or set a higher limit",
             TaskErrorKind::ShutDown => "; make calls before it is closed, or build another",
             _ => "",

@@ -52,4 +52,5 @@
 //!
 //! Under `Default`, a worker of the superuser's, or with `CAP_PERFMON`, can still read the environment and
 //! the list of mappings of the application (not its memory), and with `CAP_SYS_ADMIN` type into a terminal
-//! that it can open. Without Landlock's scopes, before Linux 6.12, `Default` holds no-new-privileges alone.
+//! that it can open. Without Landlock's scopes, before Linux 6.12, `Default` holds
+//! no-new-privileges, and being the first to end where memory is short, alone.

@@ -170,7 +170,8 @@ fn what_has_begun_is_told() {
     says(
         &poisoned,
         "task 'thumbs::resize' was given up, as workers died before they began it (worker 4711 was \
-         killed by signal 11 (SIGSEGV))",
+         killed by signal 11 (SIGSEGV)); look at what its arguments do to a worker, \
+         or at who kills workers",
     );
 }
 
