@@ -72,20 +72,17 @@ impl Pool {
                 }
                 // A worker that was woken a moment ago takes longer than looking is worth, and may even
                 // wait for this very core.
-                Some((slot, member)) if !has_looked && !member.is_roused() => {
+                Some((_, member)) if !has_looked && !member.is_roused() => {
                     let (doorbell, ahead) = (member.doorbell(), member.live());
                     let limit = member.outlook.limit();
                     drop(locked);
                     let found = self.look(&doorbell, ahead, limit);
                     locked = self.lock();
-                    if let Some(member) = locked.member(slot).filter(|_| found) {
-                        member.outlook.found();
-                    }
                     has_looked = !found;
                     continue;
                 }
                 Some(_) => {
-                    self.sleep_on_worker(locked, id, haste, Some(soon(deadline)), has_looked);
+                    self.sleep_on_worker(locked, id, haste, Some(soon(deadline)));
                     has_looked = false;
                 }
                 None => self.sleep_on_call(locked, id, deadline),
@@ -125,7 +122,7 @@ impl Pool {
         found
     }
 
-    /// Sleeps until the worker that has the call rings, after having looked for it in vain or not. From
+    /// Sleeps until the worker that has the call rings. From
     /// here on it is the calling thread that hears of this worker, unless another one does.
     fn sleep_on_worker<'a>(
         &'a self,
@@ -133,7 +130,6 @@ impl Pool {
         id: CallId,
         haste: Haste,
         deadline: Option<Instant>,
-        has_looked: bool,
     ) {
         let hungry = locked.queued() > 0;
         let may_take_time = haste == Haste::WithOthers && !locked.has_waiters();
@@ -165,7 +161,7 @@ impl Pool {
         if let Some(member) = locked.member(slot).filter(|member| member.number == number) {
             member.leave();
             if let Some(slept) = slept {
-                member.outlook.slept(slept, has_looked);
+                member.outlook.slept(slept);
             }
         }
         locked.turn();

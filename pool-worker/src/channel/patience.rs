@@ -56,17 +56,10 @@ impl Patience {
 }
 
 /// For how long a side looks for what the other does next before it sleeps, learnt from how long it
-/// then slept.
-///
-/// Looking that would have spared a short sleep is tried for longer the next time. Where even the
-/// longest look is followed by a short sleep, it was the look that kept the other side from its core:
-/// others have the rest. Then one looks as little as can be, and grows bold again ever more rarely.
+/// then slept: longer if looking would have spared it that sleep, less long if not.
 #[derive(Debug)]
 pub struct Outlook {
     limit: Duration,
-    doubt: u32,
-    /// How many short sleeps are to change nothing.
-    asleep: u32,
 }
 
 impl Outlook {
@@ -79,35 +72,20 @@ impl Outlook {
         self.limit
     }
 
-    /// What was looked for came.
-    pub fn found(&mut self) {
-        self.doubt = 0;
-    }
-
-    /// It did not come, or was not looked for (`looked`), and came after so long a sleep.
-    pub fn slept(&mut self, time: Duration, looked: bool) {
-        if time >= Self::MAX {
-            self.limit = Self::MIN.max(self.limit / 2);
-        } else if self.limit < Self::MAX {
-            if self.asleep == 0 {
-                self.limit = Self::MAX.min(self.limit * 2);
-            }
-            self.asleep = self.asleep.saturating_sub(1);
-        } else if looked {
-            self.limit = Self::MIN;
-            self.doubt = MAX_DOUBT.min(self.doubt + 1);
-            self.asleep = (1 << self.doubt) - 1;
-        }
+    /// It had to sleep so long.
+    pub fn slept(&mut self, time: Duration) {
+        let next = if time < Self::MAX {
+            self.limit * 2
+        } else {
+            self.limit / 2
+        };
+        self.limit = next.clamp(Self::MIN, Self::MAX);
     }
 }
 
 impl Default for Outlook {
     fn default() -> Self {
-        Self {
-            limit: Self::MAX,
-            doubt: 0,
-            asleep: 0,
-        }
+        Self { limit: Self::MAX }
     }
 }
 
@@ -115,34 +93,16 @@ impl Default for Outlook {
 mod tests {
     use super::*;
 
-    const SHORT: Duration = Duration::from_micros(5);
-    const LONG: Duration = Duration::from_millis(3);
-
     #[test]
     fn long_sleeps_shorten_the_look_and_short_ones_lengthen_it() {
         let mut outlook = Outlook::default();
         for _ in 0..20 {
-            outlook.slept(LONG, true);
+            outlook.slept(Duration::from_millis(3));
         }
         assert_eq!(outlook.limit(), Outlook::MIN);
         for _ in 0..6 {
-            outlook.slept(SHORT, true);
+            outlook.slept(Duration::from_micros(5));
         }
         assert_eq!(outlook.limit(), Outlook::MAX);
-        outlook.found();
-        outlook.slept(SHORT, false);
-        assert_eq!(outlook.limit(), Outlook::MAX, "it was not looked for");
-    }
-
-    #[test]
-    fn where_the_longest_look_is_in_vain_it_is_tried_ever_more_rarely() {
-        let mut outlook = Outlook::default();
-        let mut looked = Duration::ZERO;
-        for _ in 0..1000 {
-            looked += outlook.limit();
-            outlook.slept(SHORT, true);
-        }
-        assert!(looked < 1000 * Duration::from_micros(4), "{looked:?}");
-        assert!(looked > 1000 * Outlook::MIN, "it is tried again");
     }
 }

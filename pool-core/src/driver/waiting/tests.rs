@@ -54,14 +54,14 @@ fn a_thread_does_not_sleep_on_a_worker_that_its_call_has_left() {
         let (pool, mut worker, id) = busy();
         meanwhile(&pool, &mut worker, id);
         let start = Instant::now();
-        pool.sleep_on_worker(pool.lock(), id, Haste::AtOnce, Some(start + LONG), false);
+        pool.sleep_on_worker(pool.lock(), id, Haste::AtOnce, Some(start + LONG));
         assert!(start.elapsed() < LONG, "it slept although {what}");
 
         let (pool, mut worker, id) = busy();
         thread::scope(|scope| {
             let sleeper = scope.spawn(|| {
                 let end = Some(Instant::now() + LONG);
-                pool.sleep_on_worker(pool.lock(), id, Haste::AtOnce, end, false);
+                pool.sleep_on_worker(pool.lock(), id, Haste::AtOnce, end);
             });
             while pool
                 .lock()

@@ -28,7 +28,7 @@ impl WorkerEnd {
             found
         });
         if let Some(since) = asleep_since {
-            self.outlook.slept(since.elapsed(), looks);
+            self.outlook.slept(since.elapsed());
         }
     }
 
@@ -72,14 +72,13 @@ impl WorkerEnd {
     }
 
     /// Looks again and again, as long as the application allows.
-    fn spin(&mut self, ready: &impl Fn(&Self) -> bool) -> bool {
+    fn spin(&self, ready: &impl Fn(&Self) -> bool) -> bool {
         let allowed = Duration::from_micros(self.allowed_spin().into());
         let limit = allowed.min(self.outlook.limit());
         let start = Instant::now();
         while start.elapsed() < limit {
             for _ in 0..LOOKS_PER_CLOCK {
                 if ready(self) {
-                    self.outlook.found();
                     return true;
                 }
                 hint::spin_loop();
