@@ -185,7 +185,7 @@ fn bounds(cores: usize) -> Vec<Bound> {
             Floor::Fork,
             4.2,
         ),
-        Bound::fixed("memory of a worker", Job::WorkerMemory, 640.0 * 1024.0),
+        Bound::fixed("memory of a worker", Job::WorkerMemory, 200.0 * 1024.0),
         Bound::fixed("memory of a pending call", pending, 128.0),
         Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 1.3),
         Bound::on_one_core("round trip, parked, one core", trip(PAUSE, 40), 1.7),

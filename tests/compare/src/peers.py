@@ -124,7 +124,8 @@ def resident():
 
 def proportional_set_size(pid):
     with open(f"/proc/{pid}/smaps_rollup") as rollup:
-        return next(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Pss:"))
+        own = ("Pss_Anon:", "Pss_Shmem:")
+        return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith(own))
 
 
 class Jobs:

@@ -265,15 +265,18 @@ fn pending<P: Pool>(calls: u64) -> Result<Option<Vec<f64>>, Failure> {
     }
 }
 
-/// The part of the memory of `pid` that is its own, and its part of what is shared, in bytes.
+/// The part of the memory of `pid` that is its own, and its part of what is shared, in bytes. Without
+/// the pages of program files: what falls to one process of these depends on who else has them.
 fn proportional_set_size(pid: u32) -> Result<f64, Failure> {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let kib: f64 = rollup
-        .lines()
-        .find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB"))
-        .ok_or("no Pss in smaps_rollup")?
-        .parse()?;
-    Ok(kib * 1024.0)
+    let kib = |name: &str| -> Result<f64, Failure> {
+        let number = rollup
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"))
+            .ok_or_else(|| format!("no {name} in smaps_rollup"))?;
+        Ok(number.parse()?)
+    };
+    Ok((kib("Pss_Anon:")? + kib("Pss_Shmem:")?) * 1024.0)
 }
 
 /// The resident memory of this process, in bytes.
