@@ -6,6 +6,7 @@
 //! backlog count as one reference.
 
 use std::collections::HashMap;
+use std::mem;
 
 use pool_worker::channel::Payload;
 use pool_worker::registry::TaskId;
@@ -137,14 +138,21 @@ impl Calls {
     /// Frees a slot and gives what was in it.
     #[inline]
     fn free(&mut self, id: CallId) -> Stage {
+        let stage = mem::replace(&mut self.get_mut(id).stage, Stage::Taken(None));
+        self.vacate(id);
+        stage
+    }
+
+    /// Frees a slot in which nothing is left to be dropped.
+    #[inline]
+    fn vacate(&mut self, id: CallId) {
         let next = self.free;
-        let stage = std::mem::replace(&mut self.get_mut(id).stage, Stage::Free(next));
+        mem::forget(mem::replace(&mut self.get_mut(id).stage, Stage::Free(next)));
         self.free = Some(id);
         self.used -= 1;
         if self.used == 0 {
             self.shrink();
         }
-        stage
     }
 
     /// Gives memory back, now that no slot is used.
@@ -170,17 +178,17 @@ impl Calls {
     /// Takes the outcome and releases the call, if it is done and nobody took the outcome yet.
     #[inline]
     pub(crate) fn redeem(&mut self, id: CallId) -> Option<Outcome> {
-        let call = self.get(id);
-        if !matches!(call.stage, Stage::Done(_)) {
+        let call = self.get_mut(id);
+        let Stage::Done(outcome) = &mut call.stage else {
             return None;
-        }
+        };
         if call.references > 1 {
             return self.redeem_kept(id);
         }
-        match self.free(id) {
-            Stage::Done(outcome) => Some(outcome),
-            Stage::Free(_) | Stage::Pending(_) | Stage::Taken(_) => None,
-        }
+        // Out of the slot itself: a processor stalls on a copy of a copy, in other parts.
+        let outcome = mem::take(outcome);
+        self.vacate(id);
+        Some(outcome)
     }
 
     #[cold]
@@ -204,7 +212,7 @@ impl Calls {
                 let Parcel {
                     payload,
                     attachments,
-                } = std::mem::take(arguments);
+                } = mem::take(arguments);
                 self.sharing -= usize::from(!attachments.is_empty());
                 self.spent.push(payload.into());
                 attachments
@@ -215,7 +223,7 @@ impl Calls {
 
     /// What is to be dropped without the lock.
     pub(crate) fn take_spent(&mut self) -> Vec<Parcel> {
-        std::mem::take(&mut self.spent)
+        mem::take(&mut self.spent)
     }
 
     /// Ends a call that returned this. Adds those who waited for it to `told`, and says how many they
@@ -272,7 +280,7 @@ impl Calls {
             return 0;
         }
         let is_unused = call.references == 0;
-        let waiters = if std::mem::take(&mut call.awaited) {
+        let waiters = if mem::take(&mut call.awaited) {
             self.waiters.remove(&id).unwrap_or_default()
         } else {
             SmallVec::new()
@@ -293,7 +301,7 @@ impl Calls {
             return None;
         }
         let failure = call.failure();
-        match std::mem::replace(&mut call.stage, Stage::Taken(failure)) {
+        match mem::replace(&mut call.stage, Stage::Taken(failure)) {
             Stage::Done(outcome) => Some(outcome),
             Stage::Free(_) | Stage::Pending(_) | Stage::Taken(_) => None,
         }
@@ -303,7 +311,7 @@ impl Calls {
     pub(crate) fn take_memory(&mut self, id: CallId) -> Vec<Buffer> {
         self.uncount_bytes(id);
         match &mut self.get_mut(id).stage {
-            Stage::Pending(arguments) => std::mem::take(&mut arguments.payload).into_memory(),
+            Stage::Pending(arguments) => mem::take(&mut arguments.payload).into_memory(),
             Stage::Free(_) | Stage::Done(_) | Stage::Taken(_) => Vec::new(),
         }
     }
@@ -328,7 +336,7 @@ impl Calls {
         let Some(waiters) = self.waiters.get_mut(&id) else {
             return Vec::new();
         };
-        let (removed, kept) = std::mem::take(waiters)
+        let (removed, kept) = mem::take(waiters)
             .into_iter()
             .partition::<Vec<_>, _>(is_meant);
         *waiters = kept.into();

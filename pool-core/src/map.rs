@@ -19,8 +19,8 @@ mod flight;
 mod stream;
 
 pub(crate) use batch::Prepare;
-use flight::Flight;
 pub(crate) use flight::Source;
+use flight::{Flight, Taken};
 #[cfg(feature = "futures")]
 pub use stream::MapStream;
 
@@ -180,7 +180,7 @@ impl<R, I: Iterator> Map<R, I> {
     ) -> Result<Option<Result<R, TaskError>>, Timeout> {
         loop {
             self.source.draw(&mut self.flight, None);
-            if let Some((_, outcome)) = self.flight.next() {
+            if let Some(Taken { outcome, .. }) = self.flight.next() {
                 let fate = (self.source.task(), Some(outcome));
                 return Ok(Some(decode(fate, self.decoder, self.flight.limits())));
             }
@@ -237,7 +237,7 @@ impl<R, I: Iterator> Unordered<R, I> {
     ) -> Result<Option<(usize, Result<R, TaskError>)>, Timeout> {
         loop {
             self.source.draw(&mut self.flight, Some(&self.signal));
-            if let Some((index, outcome)) = self.flight.next() {
+            if let Some(Taken { outcome, index }) = self.flight.next() {
                 let fate = (self.source.task(), Some(outcome));
                 let result = decode(fate, self.decoder, self.flight.limits());
                 return Ok(Some((index, result)));

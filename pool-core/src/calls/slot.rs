@@ -20,6 +20,14 @@ pub(crate) enum Outcome {
     Failed(TaskError),
 }
 
+/// What stands for an outcome that was taken out.
+impl Default for Outcome {
+    #[inline]
+    fn default() -> Self {
+        Self::Returned(Parcel::default())
+    }
+}
+
 /// Where a call is that was placed: in the window of the worker in this slot, under this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {

@@ -25,13 +25,15 @@ pub(crate) type Prepare<T> =
 pub(super) struct Batch {
     encoded: Encoded,
     calls: Vec<Drawn>,
+    /// Those that are large or refer to shared values, and what is none.
+    others: Vec<Prepared>,
 }
 
 enum Drawn {
     /// The next so many bytes.
-    Small(TaskId, usize),
-    /// One that is large or refers to shared values, or none.
-    Other(Prepared),
+    Small(TaskId, u16),
+    /// The next of the others.
+    Other,
 }
 
 impl Batch {
@@ -58,14 +60,18 @@ impl Batch {
 
     /// Adds what is no call.
     pub(super) fn add_failed(&mut self, error: TaskError) {
-        self.calls.push(Drawn::Other(Err(error)));
+        self.calls.push(Drawn::Other);
+        self.others.push(Err(error));
     }
 
     #[inline]
     fn added(&mut self, task: TaskId, attachments: Attachments, start: usize) -> usize {
         let len = self.encoded.bytes.len() - start;
-        if self.encoded.parts.is_empty() && len <= MAX_BODY && attachments.is_empty() {
-            self.calls.push(Drawn::Small(task, len));
+        if self.encoded.parts.is_empty()
+            && attachments.is_empty()
+            && let Some(small) = u16::try_from(len).ok().filter(|_| len <= MAX_BODY)
+        {
+            self.calls.push(Drawn::Small(task, small));
             return len;
         }
         let payload = Payload::take(&mut self.encoded, start);
@@ -75,7 +81,8 @@ impl Batch {
             payload,
             attachments,
         };
-        self.calls.push(Drawn::Other(Ok((task, arguments))));
+        self.calls.push(Drawn::Other);
+        self.others.push(Ok((task, arguments)));
         len
     }
 
@@ -92,17 +99,20 @@ impl Batch {
     pub(super) fn take_each(&mut self, mut take: impl FnMut(Prepared)) {
         self.encoded.bytes.extend_from_slice(&PADDING);
         let mut start = 0;
+        let mut others = self.others.drain(..);
         for drawn in self.calls.drain(..) {
             let prepared = match drawn {
                 Drawn::Small(task, len) => {
+                    let len = usize::from(len);
                     let payload = Payload::of_first(&self.encoded.bytes[start..], len);
                     start += len;
                     Ok((task, payload.into()))
                 }
-                Drawn::Other(prepared) => prepared,
+                Drawn::Other => others.next().expect("each of them was added"),
             };
             take(prepared);
         }
+        drop(others);
         self.encoded.bytes.clear();
     }
 }

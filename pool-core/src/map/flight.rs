@@ -34,7 +34,13 @@ struct Item {
 }
 
 /// An outcome that was taken, and the index of its input.
-pub(super) type Taken = (usize, Outcome);
+// In this order, so that an outcome that was just made is copied in the parts that it was made of: a
+// processor stalls on others.
+#[repr(C)]
+pub(super) struct Taken {
+    pub(super) outcome: Outcome,
+    pub(super) index: usize,
+}
 
 /// The calls in flight, by the index of their input; dropped, it cancels those that have not begun.
 pub(super) struct Flight {
@@ -116,13 +122,13 @@ impl Flight {
     /// The next outcome, if one was taken.
     #[inline]
     pub(super) fn next(&mut self) -> Option<Taken> {
-        let (index, outcome) = self.taken.pop_front()?;
+        let taken = self.taken.pop_front()?;
         self.count -= 1;
-        if let Outcome::Returned(output) = &outcome {
+        if let Outcome::Returned(output) = &taken.outcome {
             let faded = self.result_bytes - self.result_bytes / 16;
             self.result_bytes = output.len().max(faded);
         }
-        Some((index, outcome))
+        Some(taken)
     }
 
     /// Has all calls in flight done by then.
@@ -174,7 +180,10 @@ impl Flight {
         {
             self.bytes -= item.bytes as usize;
             self.items.pop_front();
-            self.taken.push_back((self.first, outcome));
+            self.taken.push_back(Taken {
+                outcome,
+                index: self.first,
+            });
             self.first += 1;
         }
     }
@@ -207,7 +216,7 @@ impl Flight {
             };
             self.bytes -= item.bytes as usize;
             if let Some(outcome) = locked.redeem(item.id) {
-                self.taken.push_back((index, outcome));
+                self.taken.push_back(Taken { outcome, index });
             }
             while let Some(None) = self.items.front() {
                 self.items.pop_front();

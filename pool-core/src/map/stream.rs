@@ -8,7 +8,7 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use pool_worker::task::Decoder;
 
-use super::{Flight, Map, Source, debug, size_hint};
+use super::{Flight, Map, Source, Taken, debug, size_hint};
 use crate::future::decode;
 use crate::task_error::TaskError;
 
@@ -75,7 +75,7 @@ impl<R, I: Iterator> Stream for MapStream<R, I> {
         let this = self.get_mut();
         loop {
             this.source.draw(&mut this.flight, None);
-            if let Some((_, outcome)) = this.flight.next() {
+            if let Some(Taken { outcome, .. }) = this.flight.next() {
                 let fate = (this.source.task(), Some(outcome));
                 let result = decode(fate, this.decoder, this.flight.limits());
                 return Poll::Ready(Some(result));

@@ -155,6 +155,7 @@ pub fn take_large(Encoded { bytes, parts }: &mut Encoded, start: usize) -> Optio
 }
 
 impl Default for Payload {
+    #[inline]
     fn default() -> Self {
         Self::Inline(Inline::default())
     }

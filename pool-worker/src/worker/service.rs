@@ -67,7 +67,7 @@ impl Service {
         let call = self
             .end
             .next_call(&mut self.arguments, &mut self.spare, flush_stdout);
-        let status = self.run(call);
+        let status = self.run(&call);
         if self.end.knows_no_other() {
             // Once the last call is answered, the worker may be killed at any moment.
             flush_stdout();
@@ -88,7 +88,7 @@ impl Service {
     }
 
     /// Runs a call; what belongs to the status is then in `output`.
-    fn run(&mut self, call: Call) -> Status {
+    fn run(&mut self, call: &Call) -> Status {
         match self.tasks.get(call.task as usize) {
             Some(&Resolved {
                 entry: Some(entry), ..
@@ -104,7 +104,7 @@ impl Service {
         }
     }
 
-    fn run_task(&mut self, entry: &'static TaskEntry, call: Call) -> Status {
+    fn run_task(&mut self, entry: &'static TaskEntry, call: &Call) -> Status {
         let (arguments, output) = (self.arguments.source(), &mut self.output);
         self.running.begin(entry, call.claim);
         let result = self
