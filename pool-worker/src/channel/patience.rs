@@ -66,6 +66,9 @@ impl Outlook {
     /// The longest and the shortest time for which one looks.
     pub const MAX: Duration = Duration::from_micros(50);
     const MIN: Duration = Duration::from_micros(1);
+    /// A sleep shorter than this was for something that looking would have found: where both sides
+    /// sleep, most of it is what it takes to wake first the one and then the other.
+    const SHORT_SLEEP: Duration = Duration::from_micros(100);
 
     /// For how long to look.
     pub fn limit(&self) -> Duration {
@@ -74,7 +77,7 @@ impl Outlook {
 
     /// It had to sleep so long.
     pub fn slept(&mut self, time: Duration) {
-        let next = if time < Self::MAX {
+        let next = if time < Self::SHORT_SLEEP {
             self.limit * 2
         } else {
             self.limit / 2
@@ -100,8 +103,9 @@ mod tests {
             outlook.slept(Duration::from_millis(3));
         }
         assert_eq!(outlook.limit(), Outlook::MIN);
+        // As long as it takes to wake two sides where that is slow.
         for _ in 0..6 {
-            outlook.slept(Duration::from_micros(5));
+            outlook.slept(Duration::from_micros(80));
         }
         assert_eq!(outlook.limit(), Outlook::MAX);
     }
