@@ -63,7 +63,7 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// The longest and the shortest time for which one looks.
+    /// The longest and the shortest time for which one looks, if at all.
     pub const MAX: Duration = Duration::from_micros(50);
     const MIN: Duration = Duration::from_micros(1);
     /// A sleep shorter than this was for something that looking would have found: where both sides
@@ -77,12 +77,13 @@ impl Outlook {
 
     /// It had to sleep so long.
     pub fn slept(&mut self, time: Duration) {
-        let next = if time < Self::SHORT_SLEEP {
-            self.limit * 2
-        } else {
+        self.limit = if time < Self::SHORT_SLEEP {
+            (self.limit * 2).clamp(Self::MIN, Self::MAX)
+        } else if self.limit > Self::MIN {
             self.limit / 2
+        } else {
+            Duration::ZERO
         };
-        self.limit = next.clamp(Self::MIN, Self::MAX);
     }
 }
 
@@ -102,9 +103,9 @@ mod tests {
         for _ in 0..20 {
             outlook.slept(Duration::from_millis(3));
         }
-        assert_eq!(outlook.limit(), Outlook::MIN);
+        assert_eq!(outlook.limit(), Duration::ZERO);
         // As long as it takes to wake two sides where that is slow.
-        for _ in 0..6 {
+        for _ in 0..7 {
             outlook.slept(Duration::from_micros(80));
         }
         assert_eq!(outlook.limit(), Outlook::MAX);
