@@ -33,7 +33,7 @@ use pool_core::{
     current, task,
 };
 use pool_tests::{Scratch, builder, fails_with, isolated, maps, resident, sys, tasks, until};
-use raw::{call, code, errno};
+use raw::{ClockUse, call, code, errno};
 use rings::{Frame, Rings};
 use serde::{Deserialize, Serialize};
 
@@ -213,6 +213,23 @@ fn t01_memory_and_descriptors_of_others() {
             }
             assert_eq!(SECRET.load(Relaxed), PRICELESS);
         }
+    });
+}
+
+/// Uses the application's clock.
+#[task]
+fn use_clock(application: u32, how: ClockUse) -> i32 {
+    raw::use_clock_of(application, how)
+}
+
+#[test]
+fn t01_clocks_of_others() {
+    isolated(|| {
+        attack(allowed_by_default(true), |executor| {
+            [ClockUse::Read, ClockUse::Resolution, ClockUse::Sleep]
+                .map(|how| (how, executor.submit(use_clock, (process::id(), how))))
+                .into()
+        });
     });
 }
 

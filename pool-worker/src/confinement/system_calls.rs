@@ -69,9 +69,6 @@ const PLAIN: &[i64] = &[
     libc::SYS_restart_syscall,
     // Time, chance, and who one is.
     libc::SYS_nanosleep,
-    libc::SYS_clock_nanosleep,
-    libc::SYS_clock_gettime,
-    libc::SYS_clock_getres,
     libc::SYS_getrandom,
     libc::SYS_getpid,
     libc::SYS_getppid,
@@ -98,6 +95,13 @@ const PLAIN_HERE: &[i64] = &[
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const PLAIN_HERE: &[i64] = &[];
+
+/// What names a clock first.
+const CLOCKS: [i64; 3] = [
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_getres,
+    libc::SYS_clock_nanosleep,
+];
 
 /// What files are looked at by, where Landlock says which may be read.
 const LOOKS: &[i64] = &[
@@ -258,6 +262,9 @@ fn allowed(files: bool) -> Result<Rules> {
     // Memory that is shared counts for nobody, and outlives limits.
     let private = rule([lacks(3, libc::MAP_SHARED | libc::MAP_HUGETLB)?])?;
     rules.insert(libc::SYS_mmap, vec![private]);
+    // Numbers below zero are those of clocks of other processes, and of devices.
+    let of_all = rule([is_natural(0)?])?;
+    rules.extend(CLOCKS.map(|call| (call, vec![of_all.clone()])));
     // To those it is connected to, and without descriptors.
     rules.insert(libc::SYS_sendto, vec![rule([is_null(4)?])?]);
     // What its own limits are.
@@ -317,6 +324,12 @@ fn is(argument: u8, value: libc::c_int) -> Result<SeccompCondition> {
         SeccompCmpOp::Eq,
         value as u64,
     )
+}
+
+/// Whether an argument is no number below zero.
+fn is_natural(argument: u8) -> Result<SeccompCondition> {
+    let most = libc::c_int::MAX.unsigned_abs().into();
+    condition(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Le, most)
 }
 
 /// Whether an argument is no pointer.

@@ -14,6 +14,8 @@ use std::{
     ptr,
 };
 
+use serde::{Deserialize, Serialize};
+
 /// 0 for what succeeded, else the number of the error.
 pub(crate) fn errno(result: c_long) -> i32 {
     if result == -1 {
@@ -75,6 +77,27 @@ pub(crate) fn take_descriptor(pid: u32) -> i32 {
         i32::from(fd == -1)
     });
     taken.unwrap_or_else(|error| error)
+}
+
+/// What can be done with the clock that counts another process's time on processors.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum ClockUse {
+    Read,
+    Resolution,
+    Sleep,
+}
+
+/// Uses the clock of another process, by its number as `clock_getcpuclockid(3)` makes it.
+pub(crate) fn use_clock_of(pid: u32, how: ClockUse) -> i32 {
+    let clock = ((!pid << 3) | 2) as usize;
+    // For how long to sleep, too: not at all.
+    let mut time = [0_u64; 2];
+    let time = time.as_mut_ptr().addr();
+    errno(match how {
+        ClockUse::Read => call(libc::SYS_clock_gettime, [clock, time, 0, 0]),
+        ClockUse::Resolution => call(libc::SYS_clock_getres, [clock, time, 0, 0]),
+        ClockUse::Sleep => call(libc::SYS_clock_nanosleep, [clock, 0, time, 0]),
+    })
 }
 
 /// Signals a process by a descriptor of it.
