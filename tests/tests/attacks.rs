@@ -233,6 +233,22 @@ fn t01_clocks_of_others() {
     });
 }
 
+/// Reads those of everybody: 0 if it can.
+#[task]
+fn read_clocks() -> i32 {
+    raw::read_clocks()
+}
+
+#[test]
+fn what_time_it_is_can_be_asked_in_any_way() {
+    isolated(|| {
+        under_each_profile(|profile, executor| {
+            let told = executor.submit(read_clocks, ()).result().unwrap();
+            assert_eq!(told, 0, "{profile:?}");
+        });
+    });
+}
+
 /// How many bytes of calls lie in the ring behind this one.
 #[task]
 fn calls_ahead() -> u64 {

@@ -345,7 +345,9 @@ fn processes_are_signalled_by_their_descriptors() {
 fn no_clock_is_read_that_can_be_set() {
     for source in sources() {
         let is_ours = ["pool-core/src", "pool-worker/src"];
-        if !is_ours.iter().any(|path| source.path.starts_with(path)) {
+        // It lists what tasks may call, and calls nothing.
+        let is_list = source.path == "pool-worker/src/confinement/system_calls.rs";
+        if is_list || !is_ours.iter().any(|path| source.path.starts_with(path)) {
             continue;
         }
         for clock in ["SystemTime", "CLOCK_REALTIME", "gettimeofday"] {

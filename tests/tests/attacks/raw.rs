@@ -100,6 +100,29 @@ pub(crate) fn use_clock_of(pid: u32, how: ClockUse) -> i32 {
     })
 }
 
+/// Reads the clocks that are everybody's, by calls of the kernel as where it maps no code that would tell
+/// the time: 0 if all can be read.
+pub(crate) fn read_clocks() -> i32 {
+    let mut time = [0_u64; 2];
+    let time = time.as_mut_ptr().addr();
+    let clocks = [
+        libc::CLOCK_REALTIME,
+        libc::CLOCK_MONOTONIC,
+        libc::CLOCK_PROCESS_CPUTIME_ID,
+        libc::CLOCK_THREAD_CPUTIME_ID,
+        libc::CLOCK_BOOTTIME,
+    ];
+    let read = |clock: i32| {
+        let clock = clock.unsigned_abs() as usize;
+        call(libc::SYS_clock_gettime, [clock, time, 0, 0])
+    };
+    let mut told = clocks.map(read).to_vec();
+    told.push(call(libc::SYS_gettimeofday, [time, 0, 0, 0]));
+    #[cfg(target_arch = "x86_64")]
+    told.push(call(libc::SYS_time, [0; 4]));
+    told.into_iter().map(errno).max().unwrap_or_default()
+}
+
 /// Signals a process by a descriptor of it.
 pub(crate) fn signal_by_descriptor(pid: u32, signal: i32) -> i32 {
     let signal = signal.unsigned_abs() as usize;
