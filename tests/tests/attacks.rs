@@ -16,7 +16,7 @@ use std::{
     os::{
         linux::net::SocketAddrExt,
         unix::{
-            fs::PermissionsExt,
+            fs::{PermissionsExt, symlink},
             net::{SocketAddr, UnixListener, UnixStream},
             process::parent_id,
         },
@@ -956,6 +956,47 @@ fn t19_files_and_networks() {
             })
             .into()
         });
+    });
+}
+
+/// What a file tells who may not read it: its size, where it points to, what it holds, which names.
+#[task]
+fn ask_about(path: PathBuf) -> (Result<u64, i32>, Result<PathBuf, i32>, i32, i32) {
+    let size = fs::symlink_metadata(&path).map(|known| known.len());
+    let target = fs::read_link(&path);
+    (
+        size.map_err(|error| code::<()>(Err(error))),
+        target.map_err(|error| code::<()>(Err(error))),
+        code(fs::read(&path)),
+        code(fs::read_dir(&path)),
+    )
+}
+
+#[test]
+fn t19_what_files_tell_that_are_not_granted() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let [file, folder, link] = ["file", "folder", "link"].map(|name| scratch.path(name));
+        fs::write(&file, [0; 1234]).unwrap();
+        fs::create_dir(&folder).unwrap();
+        symlink(&file, &link).unwrap();
+        let executor = executor(Profile::Untrusted, 1);
+        let ask = |path: PathBuf| executor.submit(ask_about, path).result().unwrap();
+        // As told in RELIABILITY.md: that it is there, and about it, but nothing that is in it.
+        let (size, _, content, _) = ask(file.clone());
+        assert_eq!((size, content), (Ok(1234), libc::EACCES));
+        let (size, _, _, names) = ask(folder);
+        assert!(size.is_ok());
+        assert_eq!(names, libc::EACCES);
+        let (_, target, content, _) = ask(link);
+        assert_eq!((target, content), (Ok(file), libc::EACCES));
+        let (size, _, content, _) = ask(scratch.path("missing"));
+        assert_eq!((size, content), (Err(libc::ENOENT), libc::ENOENT));
+        // Of other processes, that they are there alone.
+        let application = PathBuf::from(format!("/proc/{}", process::id()));
+        assert!(ask(application.clone()).0.is_ok());
+        let (_, target, ..) = ask(application.join("exe"));
+        assert_eq!(target, Err(libc::EACCES));
     });
 }
 

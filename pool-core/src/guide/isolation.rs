@@ -44,9 +44,10 @@
 //!
 //! # What it does not do
 //!
-//! Landlock guards what is in files, not that they are there, so names, sizes and dates
-//! can be asked for. `preload`, `initializer` and constructors of libraries are the application's own code;
-//! what they load, an untrusted task can read. Namespaces of process numbers are not used: the first process
+//! Landlock guards what is in files, not that they are there, so by its path any file can be asked whether
+//! it is there, how large and how old it is, whose, and where a link points. `preload`, `initializer` and
+//! constructors of libraries are the application's own code; what they load, an untrusted task can read.
+//! Namespaces of process numbers are not used: the first process
 //! in one does not die of its own abort, nor of SIGTERM; signals are kept in by Landlock and by the list of
 //! system calls instead. Bugs of the kernel, and what can be learnt from caches and timing, are beyond it.
 //!

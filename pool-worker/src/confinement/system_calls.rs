@@ -107,6 +107,10 @@ const CLOCKS: [i64; 3] = [
 ];
 
 /// What files are looked at by, where Landlock says which may be read.
+///
+/// It does not say which may be asked about, and no filter can: the path lies in memory. To refuse the
+/// calls would refuse them for files that are granted, and `AT_EMPTY_PATH`, by which C libraries ask about
+/// descriptors, looks up a path all the same where there is one.
 const LOOKS: &[i64] = &[
     libc::SYS_statx,
     libc::SYS_newfstatat,
