@@ -33,8 +33,14 @@ pub enum Profile {
     ///
     /// Each call has a worker of its own, and each worker is started from a fresh image of the program,
     /// so that nothing learnt in one helps in another; `max_tasks_per_worker` and `start_method` say
-    /// otherwise where calls trust each other. Memory is bounded by `memory_limit`, time by
-    /// `task_timeout` and `cpu_limit`: set them.
+    /// otherwise where calls trust each other.
+    ///
+    /// With a `preload` workers are forked from the process that ran it instead. So a task can read all
+    /// that its code has left in memory, be it freed: what it loaded, what it decrypted for that, what
+    /// arguments it was given. Have it touch nothing that tasks are not to know. All workers have one
+    /// layout of memory then, and what is learnt of it in one helps in the next.
+    ///
+    /// Memory is bounded by `memory_limit`, time by `task_timeout` and `cpu_limit`: set them.
     Untrusted,
 }
 
