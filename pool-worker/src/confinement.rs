@@ -93,6 +93,7 @@ impl Confinement {
             let wanted = |measure: &Measure| self.measures.contains(*measure);
             Measure::ALL.into_iter().filter(wanted)
         };
+        let was_dumpable = sys::is_dumpable();
         let trial = sys::try_in_child(|| {
             for measure in measures() {
                 let taken = match measure {
@@ -105,8 +106,9 @@ impl Confinement {
                 tried.push((measure, taken.and_then(|()| check(measure))));
             }
         });
-        if self.profile == Profile::Untrusted {
-            // That is a matter of the memory which the child has borrowed. It cannot fail.
+        if was_dumpable {
+            // A matter of the memory that the child has borrowed. It cannot fail; and who was kept from looking
+            // before is so still.
             let _ = sys::be_dumpable(true);
         }
         let mut lacking = Vec::new();
@@ -274,4 +276,38 @@ fn ruleset(sandbox: &Sandbox) -> io::Result<Option<Ruleset>> {
         }
     }
     Ok(Some(ruleset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Surroundings;
+    use std::env;
+    use std::process::Command;
+
+    #[test]
+    fn a_trial_leaves_the_process_as_it_was() {
+        /// Says that no other test runs in this process.
+        const ALONE: &str = "POOL_TEST_ALONE";
+        if env::var_os(ALONE).is_none() {
+            let name = "confinement::tests::a_trial_leaves_the_process_as_it_was";
+            let mut command = Command::new("/proc/self/exe");
+            let status = command.args(["--exact", name]).env(ALONE, "").status();
+            assert!(status.unwrap().success());
+            return;
+        }
+        let setup = Setup {
+            tasks: Vec::new(),
+            start_method: StartMethod::Spawn,
+            surroundings: Surroundings::default(),
+            sandbox: Sandbox::from(Profile::Untrusted),
+            open_files: None,
+        };
+        for is_dumpable in [true, false] {
+            sys::be_dumpable(is_dumpable).unwrap();
+            let (_, isolation) = Confinement::found(&setup).unwrap();
+            assert!(isolation.holds(Measure::Limits), "{isolation}");
+            assert_eq!(sys::is_dumpable(), is_dumpable);
+        }
+    }
 }

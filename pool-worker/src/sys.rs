@@ -30,8 +30,8 @@ pub use buffer::{Buffer, OutOfMemory};
 pub use clock::{monotonic, processor_time};
 pub use confine::{
     Reach, Resource, be_dumpable, close_all_but, drop_capabilities, enter_namespaces,
-    gain_no_privileges, limit, oom_score, oom_score_is_writable, reaches_parent, set_oom_score,
-    try_in_child,
+    gain_no_privileges, is_dumpable, limit, oom_score, oom_score_is_writable, reaches_parent,
+    set_oom_score, try_in_child,
 };
 pub use fd::{
     Readiness, Waited, above_stdio, inherited, keep_on_exec, memfd, null_stdin, null_stdio, poll,

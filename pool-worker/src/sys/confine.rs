@@ -61,6 +61,12 @@ pub fn be_dumpable(is_dumpable: bool) -> io::Result<()> {
     control(libc::PR_SET_DUMPABLE, is_dumpable.into())
 }
 
+/// Whether they may. That the superuser alone may, as the kernel can have it, counts as no.
+pub fn is_dumpable() -> bool {
+    // SAFETY: the option takes no argument.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 }
+}
+
 /// Moves this process, which has a single thread, to namespaces of its own: of users, where it has no
 /// rights over anything outside, of networks, where there are none, of System V's and POSIX's
 /// messages and shared memory.
