@@ -114,16 +114,12 @@ impl Error {
 
     /// Workers cannot be isolated as was asked for, for want of these.
     pub(crate) fn not_isolated(profile: Profile, lacks: &[(Measure, &str)]) -> Self {
-        let lacks: Vec<_> = lacks
-            .iter()
-            .map(|(lack, why)| format!("'{lack}' cannot be had ({why}) and takes {}", lack.needs()))
-            .collect();
         Self::new(
             ErrorKind::Isolation,
             format!(
                 "workers cannot be isolated as Profile::{profile:?} is meant: {}; or take what there \
                  is by best_effort()",
-                lacks.join("; ")
+                list_lacks(lacks)
             ),
         )
     }
@@ -150,6 +146,15 @@ impl Error {
         this.0.source = Some(error);
         this
     }
+}
+
+/// Measures that cannot be taken, in words, each with what the system said and what it takes.
+pub(crate) fn list_lacks(lacks: &[(Measure, &str)]) -> String {
+    let lacks: Vec<_> = lacks
+        .iter()
+        .map(|(lack, why)| format!("'{lack}' cannot be had ({why}) and takes {}", lack.needs()))
+        .collect();
+    lacks.join("; ")
 }
 
 impl StdError for Error {

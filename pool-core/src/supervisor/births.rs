@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pool_worker::Measure;
 use pool_worker::channel::{ApplicationEnd, Segment};
 use pool_worker::fault::{self, Site};
 use pool_worker::protocol::StartMethod;
@@ -13,6 +14,7 @@ use pool_worker::shared::Postbox;
 use super::{RETRY_FIRST, RETRY_MOST, Supervisor};
 use crate::calls::CallId;
 use crate::driver::{Locked, Pool};
+use crate::error::list_lacks;
 use crate::fork_server::ForkServer;
 use crate::hook::Hook;
 use crate::member::{Member, Tenure};
@@ -94,13 +96,18 @@ impl Supervisor {
             );
         }
         match ForkServer::launch(&self.setup, &self.environment) {
-            Ok(server) if server.isolation() != self.server.isolation() => {
-                self.break_down(format!(
-                    "the fork server died, and workers of another are isolated otherwise: {}",
-                    server.isolation()
-                ));
-            }
             Ok(server) => {
+                // What it has more is welcome, and what it says of the rest does not matter.
+                let told = |lack: &(Measure, &str)| self.pool.isolation().holds(lack.0);
+                let lost: Vec<_> = server.isolation().missing().filter(told).collect();
+                if !lost.is_empty() {
+                    return self.break_down(format!(
+                        "the fork server died, and workers of another would not be kept from others as \
+                         was told: {}; find out what has changed on this machine since, or have another \
+                         executor take what there is, as Profile::Untrusted does by best_effort()",
+                        list_lacks(&lost)
+                    ));
+                }
                 self.server = server;
                 if let Err(error) = self.watch_server().and_then(|()| self.begin_preload()) {
                     self.break_down(format!("a new fork server cannot be watched: {error}"));

@@ -12,23 +12,33 @@ use crate::member::fixture;
 use crate::scheduler::{QueueLimit, Scheduler, Size};
 use crate::task_error::{DeathCause, TaskErrorKind};
 use crate::terms::Terms;
-use pool_worker::Sandbox;
+use pool_worker::{Profile, Sandbox};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(10);
 
 /// The supervisor of an executor without workers.
 fn supervisor(hooks: Hooks) -> (Arc<Pool>, Supervisor) {
+    supervisor_of(Sandbox::default(), StartMethod::ForkServer, hooks)
+}
+
+/// The same, of workers that come to be in this way.
+fn supervisor_of(
+    sandbox: Sandbox,
+    start_method: StartMethod,
+    hooks: Hooks,
+) -> (Arc<Pool>, Supervisor) {
     let setup = Setup {
         tasks: registry().names().iter().map(ToString::to_string).collect(),
-        start_method: StartMethod::ForkServer,
+        start_method,
         surroundings: Surroundings::default(),
-        sandbox: Sandbox::default(),
+        sandbox,
         open_files: None,
     };
     let environment: Variables = std::env::vars_os().collect();
     let server = ForkServer::launch(&setup, &environment).unwrap();
-    let pool = Arc::new(Pool::new(Size::fixed(0), None, QueueLimit::default()).unwrap());
+    let pool = Pool::new(Size::fixed(0), None, QueueLimit::default()).unwrap();
+    let pool = Arc::new(pool.isolated(server.isolation().clone()));
     let plan = Plan {
         setup,
         environment,
@@ -211,6 +221,36 @@ fn a_worker_that_cannot_be_kept_is_forgotten() {
     assert_eq!(supervisor.vacancies.len(), 1, "another one is asked for");
     supervisor.tear_down();
     pool.notifier().finish();
+}
+
+#[test]
+fn another_fork_server_may_isolate_better_but_not_worse() {
+    let reason = |first, second| {
+        let sandbox = Sandbox::from(Profile::Untrusted);
+        let (pool, mut supervisor) = supervisor_of(sandbox, first, Hooks::default());
+        // As if the machine had changed: where workers are forked, their memory has one layout.
+        supervisor.setup.start_method = second;
+        supervisor.server.kill().unwrap();
+        assert!(supervisor.server.wait_gone(LONG).unwrap());
+        supervisor.server_gone();
+        let reason = match pool.lock().gate() {
+            Gate::Broken(breakdown) => Some(breakdown.to_string()),
+            _ => None,
+        };
+        supervisor.tear_down();
+        pool.notifier().finish();
+        reason
+    };
+    let (forked, executed) = (StartMethod::ForkServer, StartMethod::Spawn);
+    assert_eq!(reason(forked, executed), None);
+    let lost = reason(executed, forked).unwrap();
+    for told in [
+        "'a memory layout of its own' cannot be had (workers are forked)",
+        "what has changed",
+        "best_effort()",
+    ] {
+        assert!(lost.contains(told), "{lost}");
+    }
 }
 
 #[test]
