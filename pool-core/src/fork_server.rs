@@ -3,6 +3,7 @@
 use crate::environment::Variables;
 use crate::error::Error;
 use crate::sys::{self, Detached, DetachedFork, Readiness};
+use left_overs::Session;
 use pool_worker::Isolation;
 use pool_worker::entry::{self, Role};
 use pool_worker::fault::{self, Site};
@@ -36,6 +37,7 @@ pub(crate) struct ForkServer {
     /// and must not end what belongs to the original.
     owner: u32,
     process: Detached,
+    session: Session,
     socket: OwnedFd,
     isolation: Isolation,
 }
@@ -71,6 +73,7 @@ impl ForkServer {
         drop(start);
         let mut server = Self {
             owner: std::process::id(),
+            session: Session::of(process.pid),
             process,
             socket,
             isolation: Isolation::default(),
@@ -194,7 +197,7 @@ impl ForkServer {
 
     /// Kills what a fork server that was killed has left. It is gone already.
     pub(crate) fn kill_left_overs(&self) {
-        left_overs::kill_session(self.pid());
+        self.session.kill();
     }
 
     /// Kills it with all that it leaves, and waits so long for its end.

@@ -15,40 +15,109 @@ use crate::sys;
 const KILLED_WITHIN: Duration = Duration::from_secs(1);
 const LOOKED_FOR_EVERY: Duration = Duration::from_millis(1);
 
-/// Kills what is left in the session of a leader that is gone.
-pub(super) fn kill_session(leader: u32) {
-    let deadline = Instant::now() + KILLED_WITHIN;
-    while kill_members(leader) && Instant::now() < deadline {
-        thread::sleep(LOOKED_FOR_EVERY);
-    }
+/// The session that a fork server leads.
+///
+/// Its number is given to no other process while the session has members. Where it has none, the number may be
+/// that of another process by now, which may lead a session too, and is known by having begun at
+/// another time.
+#[derive(Debug)]
+pub(super) struct Session {
+    leader: u32,
+    /// When its leader began, if that could be seen.
+    began: Option<u64>,
 }
 
-/// Kills those that are there; whether there were any.
-fn kill_members(leader: u32) -> bool {
-    // Without /proc there are no fork servers.
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let mut any = false;
-    for pid in pids.filter(|&pid| is_member(pid, leader)) {
-        any = true;
-        // The number could be another's by now: what is looked at again is what is held.
-        if let Ok(pidfd) = sys::pidfd_of(pid)
-            && is_member(pid, leader)
-        {
-            let _ = sys::kill(pidfd.as_fd());
+impl Session {
+    /// That of a leader that lives.
+    pub(super) fn of(leader: u32) -> Self {
+        let began = look_at(leader).map(|process| process.began);
+        Self { leader, began }
+    }
+
+    /// Kills what is left in it, now that its leader is gone.
+    pub(super) fn kill(&self) {
+        let deadline = Instant::now() + KILLED_WITHIN;
+        while self.kill_members() && Instant::now() < deadline {
+            thread::sleep(LOOKED_FOR_EVERY);
         }
     }
-    any
+
+    /// Kills those that are there; whether there were any.
+    fn kill_members(&self) -> bool {
+        // Without /proc there are no fork servers.
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let mut any = false;
+        for pid in pids.filter(|&pid| self.has(pid)) {
+            any = true;
+            // The number could be another's by now: what is looked at again is what is held.
+            if let Ok(pidfd) = sys::pidfd_of(pid)
+                && self.has(pid)
+            {
+                let _ = sys::kill(pidfd.as_fd());
+            }
+        }
+        any
+    }
+
+    /// Whether that process lives, and is in the session.
+    fn has(&self, pid: u32) -> bool {
+        let is_member = |process: Process| process.lives && process.session == self.leader;
+        look_at(pid).is_some_and(is_member) && !self.is_anothers()
+    }
+
+    /// Whether another process has the number of the leader.
+    fn is_anothers(&self) -> bool {
+        look_at(self.leader).is_some_and(|process| Some(process.began) != self.began)
+    }
 }
 
-/// Whether that process lives, and is in the session.
-fn is_member(pid: u32, leader: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+/// What is known of a process.
+struct Process {
+    lives: bool,
+    session: u32,
+    /// When it began, in ticks since the machine did.
+    began: u64,
+}
+
+fn look_at(pid: u32) -> Option<Process> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name before the rest may contain anything.
-    let mut fields = stat
-        .rsplit_once(')')
-        .map_or("", |(_, rest)| rest)
-        .split_ascii_whitespace();
-    let lives = !matches!(fields.next(), None | Some("Z" | "X"));
-    lives && fields.nth(2).and_then(|session| session.parse().ok()) == Some(leader)
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    Some(Process {
+        lives: !matches!(*fields.first()?, "Z" | "X"),
+        session: fields.get(3)?.parse().ok()?,
+        began: fields.get(19)?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_session_of_another_with_the_same_number_is_left_alone() {
+        let mut leader = Command::new("setsid")
+            .args(["sleep", "60"])
+            .spawn()
+            .unwrap();
+        let pid = leader.id();
+        let leads = || look_at(pid).is_some_and(|process| process.session == pid);
+        let start = Instant::now();
+        while !leads() {
+            assert!(start.elapsed() < Duration::from_secs(10), "no session");
+            thread::sleep(LOOKED_FOR_EVERY);
+        }
+        let session = Session::of(pid);
+        // As the sessions of fork servers that were gone before this leader began.
+        for began in [None, session.began.map(|began| began - 1)] {
+            Session { began, ..session }.kill();
+            assert!(leader.try_wait().unwrap().is_none(), "it lives");
+        }
+        session.kill();
+        assert_eq!(leader.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
 }
