@@ -81,8 +81,9 @@ struct Process {
 }
 
 fn look_at(pid: u32) -> Option<Process> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before the rest may contain anything.
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // The name before the rest may contain anything, and need not be text.
+    let stat = String::from_utf8_lossy(&stat);
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     Some(Process {
@@ -95,29 +96,47 @@ fn look_at(pid: u32) -> Option<Process> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
     use std::os::unix::process::ExitStatusExt;
-    use std::process::Command;
+    use std::process::{Child, Command, Stdio};
+
+    /// A process that leads a session, waits, and has this name.
+    fn leader(name: &str) -> Child {
+        let script = format!("printf '{name}' > /proc/$$/comm; echo; read line");
+        let mut leader = Command::new("setsid")
+            .args(["sh", "-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let ready = leader.stdout.take().unwrap().read_exact(&mut [0]);
+        ready.unwrap();
+        leader
+    }
+
+    fn was_killed(mut process: Child) -> bool {
+        process.wait().unwrap().signal() == Some(libc::SIGKILL)
+    }
 
     #[test]
     fn a_session_of_another_with_the_same_number_is_left_alone() {
-        let mut leader = Command::new("setsid")
-            .args(["sleep", "60"])
-            .spawn()
-            .unwrap();
-        let pid = leader.id();
-        let leads = || look_at(pid).is_some_and(|process| process.session == pid);
-        let start = Instant::now();
-        while !leads() {
-            assert!(start.elapsed() < Duration::from_secs(10), "no session");
-            thread::sleep(LOOKED_FOR_EVERY);
-        }
-        let session = Session::of(pid);
+        let mut leader = leader("leader");
+        let session = Session::of(leader.id());
         // As the sessions of fork servers that were gone before this leader began.
         for began in [None, session.began.map(|began| began - 1)] {
             Session { began, ..session }.kill();
             assert!(leader.try_wait().unwrap().is_none(), "it lives");
         }
         session.kill();
-        assert_eq!(leader.wait().unwrap().signal(), Some(libc::SIGKILL));
+        assert!(was_killed(leader));
+    }
+
+    #[test]
+    fn no_name_hides_a_member() {
+        for name in [r"\377\376", ") Z 1 ("] {
+            let leader = leader(name);
+            Session::of(leader.id()).kill();
+            assert!(was_killed(leader), "{name}");
+        }
     }
 }
