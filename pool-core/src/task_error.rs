@@ -10,8 +10,7 @@ mod cause;
 mod words;
 
 pub use cause::DeathCause;
-pub(crate) use words::Ending;
-use words::Printable;
+pub(crate) use words::{Ending, Printable};
 
 /// Why a call of a task has no result.
 ///

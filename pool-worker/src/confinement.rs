@@ -20,6 +20,7 @@ use crate::isolation::{Isolation, Lack, Measure, Measures, Profile, Sandbox};
 use crate::protocol::{Setup, StartMethod};
 use crate::sys::{self, Barriers, Resource, Ruleset};
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -132,13 +133,13 @@ impl Confinement {
         }
     }
 
-    /// In a worker with a single thread, first of all: lets go of what is not its own, but for these
-    /// descriptors.
-    pub(crate) fn shed(&self, kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    /// In a worker with a single thread, first of all: lets go of what is not its own, but for this
+    /// descriptor.
+    pub(crate) fn shed(&self, kept: BorrowedFd<'_>) -> io::Result<()> {
         if self.profile == Profile::Untrusted {
-            sys::null_stdio()?;
+            sys::null_stdio().map_err(about("/dev/null"))?;
             let ruleset = self.ruleset.as_ref().map(AsRawFd::as_raw_fd);
-            let kept = kept.iter().map(AsRawFd::as_raw_fd).chain(ruleset);
+            let kept = ruleset.into_iter().chain([kept.as_raw_fd()]);
             sys::close_all_but(kept.collect())?;
         }
         Ok(())
@@ -154,7 +155,7 @@ impl Confinement {
         for measure in Measure::ALL {
             let is_last = matches!(measure, Measure::Limits | Measure::SystemCalls);
             if !is_last && self.measures.contains(measure) {
-                self.take(measure)?;
+                self.take(measure).map_err(about(measure))?;
             }
         }
         if self.measures.contains(Measure::NoCapabilities) {
@@ -165,10 +166,10 @@ impl Confinement {
     }
 
     /// In a worker that has all threads it needs, of which none has run anything of a task.
-    pub(crate) fn seal(&self) -> io::Result<()> {
+    pub(crate) fn seal(self) -> io::Result<()> {
         for measure in [Measure::Limits, Measure::SystemCalls] {
             if self.measures.contains(measure) {
-                self.take(measure)?;
+                self.take(measure).map_err(about(measure))?;
             }
         }
         Ok(())
@@ -245,6 +246,11 @@ fn check(measure: Measure) -> io::Result<()> {
     }
 }
 
+/// Has an error say what it is about.
+fn about(what: impl Display) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::other(format!("{what}: {error}"))
+}
+
 /// The domain of a profile, with as many barriers as the kernel has; none where it has no Landlock.
 fn ruleset(sandbox: &Sandbox) -> io::Result<Option<Ruleset>> {
     let most = match sandbox.profile() {
@@ -271,8 +277,8 @@ fn ruleset(sandbox: &Sandbox) -> io::Result<Option<Ruleset>> {
             .map(OsString::as_os_str)
             .chain([own])
         {
-            let named = |error| io::Error::other(format!("{}: {error}", path.display()));
-            ruleset.allow_reading(Path::new(path)).map_err(named)?;
+            let allowed = ruleset.allow_reading(Path::new(path));
+            allowed.map_err(about(path.display()))?;
         }
     }
     Ok(Some(ruleset))

@@ -27,7 +27,7 @@ use crate::worker::{self, WorkerStart};
 use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
@@ -197,17 +197,16 @@ impl Role<OwnedFd> {
                 let prepared = fork_server::prepare_worker(parent);
                 let read = prepared.and_then(|()| fork_server::read_setup(&setup));
                 drop(setup);
-                let start = read.and_then(|setup| {
-                    Ok(WorkerStart {
+                let confined = read
+                    .and_then(|setup| Ok((Confinement::prepare(&setup, measures)?, setup.tasks)));
+                match confined {
+                    Ok((confinement, tasks)) => worker::run(WorkerStart {
                         rings,
                         control,
-                        confinement: Confinement::prepare(&setup, measures)?,
-                        tasks: fork_server::resolve_all(setup.tasks),
-                    })
-                });
-                match start {
-                    Ok(start) => worker::run(start),
-                    Err(_) => sys::exit(fork_server::UNABLE),
+                        tasks: fork_server::resolve_all(tasks),
+                        confinement,
+                    }),
+                    Err(why) => worker::fail(rings.as_fd(), &why),
                 }
             }
         }

@@ -199,6 +199,8 @@ impl LastWordsKind {
     pub const STACK_OVERFLOW: u32 = 3;
     /// The task's thread aborted as memory could not be had.
     pub const OUT_OF_MEMORY: u32 = 4;
+    /// The worker could not begin; the words are a text that says why.
+    pub const UNABLE: u32 = 5;
 }
 
 #[cfg(test)]

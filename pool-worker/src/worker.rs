@@ -18,13 +18,14 @@ use crate::channel::{Segment, WorkerEnd};
 use crate::confinement::Confinement;
 use crate::fault::{self, Site};
 use crate::fork_server::UNABLE;
+use crate::protocol::LastWordsKind;
 use crate::shared::{self, Table};
 use crate::sys;
 pub use current::{Current, current};
 use scales::Scales;
 use service::Service;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -60,14 +61,39 @@ pub struct WorkerStart {
 pub fn run(start: WorkerStart) -> ! {
     #[cfg(target_env = "gnu")]
     sys::keep_freed_memory();
-    match begin(start) {
+    let WorkerStart {
+        rings,
+        control,
+        tasks,
+        confinement,
+    } = start;
+    let opened = fault::try_at(Site::WorkerRings).and_then(|()| Segment::open(rings.as_fd()));
+    let Ok(segment) = opened.map(Arc::new) else {
+        sys::exit(UNABLE)
+    };
+    // Before any task runs: one that writes to every descriptor would write into the rings.
+    drop(rings);
+    match begin(&segment, control, tasks, confinement) {
         Ok(table) => {
             table.attend();
             fault::at(Site::WorkerEnds);
             sys::exit(0)
         }
+        Err(why) => give_up(&segment, &why),
+    }
+}
+
+/// Ends this process, which cannot become the worker with these rings, and leaves word of why.
+pub(crate) fn fail(rings: BorrowedFd<'_>, why: &io::Error) -> ! {
+    match Segment::open(rings) {
+        Ok(segment) => give_up(&segment, why),
         Err(_) => sys::exit(UNABLE),
     }
+}
+
+fn give_up(segment: &Segment, why: &io::Error) -> ! {
+    segment.leave_last_words(LastWordsKind::UNABLE, 0, why.to_string().as_bytes());
+    sys::exit(UNABLE)
 }
 
 /// Serves a single call in this process, on a thread of its own that then ends; `at_end` is dropped
@@ -89,28 +115,29 @@ pub(crate) fn serve_one(start: WorkerStart, at_end: OwnedFd) -> io::Result<JoinH
 }
 
 /// Has the task thread serve calls; gives what is to be filled with what the application shares.
-fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
-    fault::try_at(Site::WorkerRings)?;
-    let confinement = start.confinement;
-    confinement.shed(&[start.rings.as_fd(), start.control.as_fd()])?;
-    let segment = Arc::new(Segment::open(start.rings.as_fd())?);
-    // Before any task runs: one that writes to every descriptor would write into the rings.
-    drop(start.rings);
-    let bells = start.control.try_clone()?;
-    let end = WorkerEnd::new(Arc::clone(&segment), bells);
-    let table = Arc::new(Table::new(start.control));
+fn begin(
+    segment: &Arc<Segment>,
+    control: OwnedFd,
+    tasks: Vec<Resolved>,
+    confinement: Confinement,
+) -> io::Result<Arc<Table>> {
+    confinement.shed(control.as_fd())?;
+    let bells = control.try_clone()?;
+    let end = WorkerEnd::new(Arc::clone(segment), bells);
+    let table = Arc::new(Table::new(control));
     let filled = Arc::clone(&table);
     panics::install_hook();
     fault::try_at(Site::WorkerThread)?;
     let scales = Scales::new(&end)?;
     confinement.enter()?;
     let (go, leave) = mpsc::channel::<()>();
+    let witnessed = Arc::clone(segment);
     let serving = thread::Builder::new()
         .name("task".into())
         .stack_size(TASK_STACK)
         .spawn(move || {
             shared::serve_from(table);
-            let mut service = begin_service(end, scales, segment, start.tasks);
+            let mut service = begin_service(end, scales, witnessed, tasks);
             // Else there is no worker: the main thread gave up.
             if leave.recv().is_ok() {
                 loop {
@@ -125,7 +152,10 @@ fn begin(start: WorkerStart) -> io::Result<Arc<Table>> {
             sys::await_end(serving);
             process::abort()
         })?;
-    confinement.seal()?;
+    if let Err(why) = confinement.seal() {
+        // At once: without `go` the task thread ends, and whoever waits for it aborts.
+        give_up(segment, &why);
+    }
     // It waits, and would be gone only with the process.
     let _ = go.send(());
     Ok(filled)

@@ -1,7 +1,9 @@
 //! Profiles: what they leave to tasks, what is asked of the kernel, and limits of their own.
 
 use std::{
-    env, fs,
+    env,
+    error::Error,
+    fs,
     io::Write,
     os::{linux::net::SocketAddrExt, unix::net::SocketAddr, unix::net::UnixListener},
     path::PathBuf,
@@ -209,6 +211,34 @@ fn all_files_can_be_granted() {
         assert!(executor.isolation().holds(Measure::Files));
         let length = executor.submit(length, "/proc/version".into()).result();
         assert!(length.unwrap().unwrap() > 0);
+    });
+}
+
+#[test]
+fn a_granted_file_that_is_gone_is_named_when_no_worker_can_begin() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let file = scratch.path("granted\u{1b}");
+        fs::write(&file, "granted").unwrap();
+        let profile = Profile::Untrusted.read(&file);
+        let limited = builder(1).restart_limit(1, Duration::from_mins(1));
+        let executor = limited.profile(profile).build().unwrap();
+        assert_eq!(executor.submit(cube, 3).result().unwrap(), 27);
+        fs::remove_file(&file).unwrap();
+        // One worker may be there still.
+        let error = loop {
+            if let Err(error) = executor.submit(cube, 3).result() {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), TaskErrorKind::PoolBroken, "{error}");
+        let reason = error.source().unwrap().to_string();
+        for told in [
+            "granted\\u{1b}: No such file",
+            "status 102, as it could not begin",
+        ] {
+            assert!(reason.contains(told), "{reason}");
+        }
     });
 }
 

@@ -15,7 +15,7 @@ use crate::calls::{Binding, CallId};
 use crate::gate::Breakdown;
 use crate::member::{Member, Sentence};
 use crate::scheduler::Scheduler;
-use crate::task_error::{DeathCause, Ending, TaskError, TaskErrorKind};
+use crate::task_error::{DeathCause, Ending, Printable, TaskError, TaskErrorKind};
 
 /// How many deaths outside of any task an executor bears, and in which time.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +130,8 @@ impl Supervisor {
             )
         {
             let how = Ending(status);
-            self.count_restart(&format!("a worker that ran no task {how}"));
+            let why = words.as_ref().and_then(inability).unwrap_or_default();
+            self.count_restart(&format!("a worker that ran no task {how}{why}"));
         }
     }
 
@@ -179,6 +180,13 @@ impl Restarts {
         self.deaths.push_back(now);
         self.deaths.len()
     }
+}
+
+/// Why a worker could not begin, as it told, from here to the end of the sentence.
+fn inability(words: &LastWords) -> Option<String> {
+    let text = String::from_utf8_lossy(&words.bytes);
+    let tells = words.kind == LastWordsKind::UNABLE;
+    tells.then(|| format!(", as it could not begin: {}", Printable(&text)))
 }
 
 /// What is to be said of a call that died with its worker.

@@ -17,7 +17,7 @@ impl Display for Ending {
 }
 
 /// Text from elsewhere, with nothing in it that could rewrite a terminal or forge a line of a log.
-pub(super) struct Printable<'a>(pub(super) &'a str);
+pub(crate) struct Printable<'a>(pub(crate) &'a str);
 
 impl Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

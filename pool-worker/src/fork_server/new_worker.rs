@@ -8,6 +8,7 @@ use crate::isolation::Measures;
 use crate::protocol::StartMethod;
 use crate::sys;
 use crate::worker::{self, Resolved, WorkerStart};
+use std::convert::identity;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -84,10 +85,7 @@ fn execute(
         parent,
         measures,
     };
-    if let Ok(image) = role.image(std::env::vars_os())
-        && role.keep().is_ok()
-    {
-        image.execute();
-    }
-    sys::exit(UNABLE)
+    let image = role.keep().and_then(|()| role.image(std::env::vars_os()));
+    let why = image.map_or_else(identity, |image| image.execute());
+    worker::fail(rings.as_fd(), &why)
 }
