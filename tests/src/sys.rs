@@ -131,6 +131,20 @@ pub fn catch(signal: i32) -> io::Result<()> {
     checked(unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) }).map(drop)
 }
 
+/// The exit code by which a process tells that it was left by [`leave_at`].
+pub const LEFT: i32 = 42;
+
+extern "C" fn leave(_: libc::c_int) {
+    exit_at_once(LEFT)
+}
+
+/// Has `signal` end this process with [`LEFT`], as a crash reporter does.
+pub fn leave_at(signal: i32) {
+    let leave = leave as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    // SAFETY: the handler makes one call, which is async-signal-safe.
+    unsafe { libc::signal(signal, leave) };
+}
+
 /// Blocks `signal` for this thread and those that it starts.
 pub fn block(signal: i32) -> io::Result<()> {
     mask(libc::SIG_BLOCK, signal)

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pool_core::{StartMethod, TaskErrorKind, task};
+use pool_core::{ExecutorBuilder, StartMethod, TaskErrorKind, task};
 use pool_tests::{
     Log, Scratch, builder, executor, fails_with, functions, harness, maps, pattern, program,
     rounds,
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         functions![
             a_worker_has_them_as_a_fresh_process_does
             what_a_task_does_to_them_is_its_workers_affair
+            a_handler_for_crashes_is_the_initializers_affair
             interruptions_tear_nothing
             what_a_terminal_sends_reaches_the_application_alone
         ],
@@ -126,6 +127,28 @@ fn what_a_task_does_to_them_is_its_workers_affair() {
     };
     assert_eq!(replaced, fresh);
     assert_eq!(dispositions(), before);
+}
+
+#[task]
+fn report_crashes() {
+    sys::leave_at(libc::SIGABRT);
+}
+
+#[task]
+fn abort() {
+    process::abort()
+}
+
+fn a_handler_for_crashes_is_the_initializers_affair() {
+    let crash = |builder: ExecutorBuilder| {
+        let executor = builder.build().unwrap();
+        let error = executor.submit(abort, ()).result().unwrap_err();
+        (error.signal(), error.exit_code())
+    };
+    let preloaded = builder(1).preload(report_crashes, ());
+    assert_eq!(crash(preloaded), (Some(libc::SIGABRT), None));
+    let initialized = builder(1).initializer(report_crashes, ());
+    assert_eq!(crash(initialized), (None, Some(sys::LEFT)));
 }
 
 fn interruptions_tear_nothing() {

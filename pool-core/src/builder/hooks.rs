@@ -20,7 +20,9 @@ impl ExecutorBuilder {
     /// calls yield [`PoolBroken`](crate::TaskErrorKind::PoolBroken), whose source says why.
     ///
     /// It runs on a thread of its own. Processes that it starts and leaves are killed. If the fork
-    /// server dies, it runs again in the next one. Where it has touched more than 32 MiB, one
+    /// server dies, it runs again in the next one. Handlers of signals that it installs are no worker's: each
+    /// begins with signals as a fresh process does, and its handlers are for its
+    /// [`initializer`](Self::initializer) to install. Where it has touched more than 32 MiB, one
     /// worker more than asked for is kept ready, as forking then takes long.
     ///
     /// With [`StartMethod::Fork`] it runs in the copy of the application; with
@@ -86,6 +88,10 @@ impl ExecutorBuilder {
 
     /// A task that runs once in each new worker, before any other, also in one that replaces a
     /// worker that died. If it returns an `Err`, or panics, the executor is broken by that.
+    ///
+    /// A handler that it installs for SIGABRT, SIGSEGV or SIGBUS, as crash reporters do, takes the place
+    /// of one by which errors tell of a full stack or a want of memory; they still do if it goes on to
+    /// the handler that was there.
     ///
     /// ```
     /// use pool_core::{Executor, task};

@@ -28,7 +28,10 @@ struct Watch {
 /// since [`clear_failures`] had failed for want of memory, before the process dies of `SIGABRT`. It runs
 /// in a handler of signals: it may neither allocate nor lock.
 ///
-/// A thread that was watched before is watched no more.
+/// A thread that was watched before is watched no more. A handler that was there before is replaced, and
+/// called no more: a worker has none when it comes here, as it begins with signals as a fresh process does,
+/// whatever a preload, a constructor or the application had installed. Who installs one later, in an
+/// initializer or a task, replaces this one, and keeps what it does by calling the one that was there.
 ///
 /// # Errors
 ///
