@@ -3,10 +3,10 @@
 //! Crashes that are timed by chance hit the short steps of a protocol hardly ever. So each step at
 //! which a process could die, stop or be refused something bears a name, a [`Site`], and says when
 //! it comes by: [`at`], or [`try_at`] where an error may come of it. With the feature `fault-injection`
-//! the variable [`PLAN`] of the environment tells at which of them what happens. Without it, as in
+//! the variable `PLAN` of the environment tells at which of them what happens. Without it, as in
 //! every program that does not ask for it, the two functions are empty, and nothing is left of them.
 //!
-//! Sites of all processes are listed in one table, so that a test can try each with each [`Action`],
+//! Sites of all processes are listed in one table, so that a test can try each with each `Action`,
 //! and see that none is out of reach.
 
 #[cfg(feature = "fault-injection")]
