@@ -12,6 +12,7 @@ mod case;
 mod footprint;
 pub mod load;
 mod misdeed;
+mod random;
 mod scratch;
 mod setup;
 mod skip;
@@ -26,6 +27,7 @@ pub use case::{
 };
 pub use footprint::{Footprint, resident, threads};
 pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
+pub use random::Random;
 pub use scratch::{Gate, Log, Scratch};
 pub use setup::{
     builder, cubed_or_stopped, cubes, executor, holding, maps, pattern, tireless_executor, values,

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
     sync::{Mutex, PoisonError},
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 /// How many there are at a time.
@@ -57,47 +57,5 @@ pub fn try_all<T: Display + Send>(
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
-}
-
-/// A sequence of numbers that a seed decides; it is `SplitMix64`, of Steele, Lea and Flood.
-#[derive(Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// The sequence of this seed.
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// That of the seed in `POOL_TEST_SEED`, else one that nobody has seen before; the seed is printed.
-    pub fn unforeseen() -> Self {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let unforeseen = || now.map_or(1, |now| now.as_secs());
-        let given = std::env::var("POOL_TEST_SEED").ok();
-        let seed = given
-            .and_then(|seed| seed.parse().ok())
-            .unwrap_or_else(unforeseen);
-        println!("the seed is {seed}");
-        Self(seed)
-    }
-
-    /// The next number.
-    pub fn number(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// One of these.
-    pub fn choose<T: Copy>(&mut self, among: &[T]) -> T {
-        let count = u64::try_from(among.len()).expect("a small number");
-        among[usize::try_from(self.number() % count).expect("below that number")]
-    }
-
-    /// Puts these in an order of its own.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        items.sort_by_cached_key(|_| self.number());
     }
 }

@@ -22,8 +22,8 @@ use std::{
 };
 
 use pool_tests::{
-    Observed, Scratch, functions, harness, load, observe, program, run_here, sys,
-    trials::{Random, try_all},
+    Observed, Random, Scratch, functions, harness, load, observe, program, run_here, sys,
+    trials::try_all,
 };
 use pool_worker::fault::{Action, Fault, LEDGER, PLAN, Process, Site};
 
@@ -147,15 +147,14 @@ fn sample() -> Vec<Plan> {
 /// Three faults at a time, which may be met late, or last.
 fn triple(random: &mut Random) -> Plan {
     let fault = |_| {
-        let site = random.choose(Site::ALL);
-        let process = random.choose(site.processes());
+        let site = random.pick(Site::ALL);
+        let process = random.pick(site.processes());
         // A fork server that is stopped cannot see that its application dies of another fault.
         let is_apt = |action: &Action| *action != Action::Stop || process != Process::ForkServer;
         let actions: Vec<Action> = Action::all(site.can_fail()).filter(is_apt).collect();
-        let action = random.choose(&actions);
+        let action = random.pick(&actions);
         // To be slow for good is to be too slow for this.
-        let lasts =
-            random.number().is_multiple_of(4) && !matches!(action, Action::Delay(_) | Action::Stop);
+        let lasts = random.one_in(4) && !matches!(action, Action::Delay(_) | Action::Stop);
         Fault {
             site,
             process,

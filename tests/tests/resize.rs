@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, thread, time::Duration};
 
 use pool_core::{ErrorKind, Executor, TaskErrorKind, TaskFuture, task};
 use pool_tests::{
-    Gate, Isolated, Log, Misdeed, Scratch, builder, cubes, executor, fails_with, holding, isolated,
-    rounds,
+    Gate, Isolated, Log, Misdeed, Random, Scratch, builder, cubes, executor, fails_with, holding,
+    isolated, rounds,
     suite::{pids, why_broken},
     sys,
     tasks::{cube, misbehave, nothing, pass, pid},
@@ -19,18 +19,6 @@ fn comes_to(executor: &Executor, count: usize) -> BTreeSet<u32> {
         executor.worker_pids().len() == count
     });
     executor.worker_pids().into_iter().collect()
-}
-
-/// Numbers without order.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 11).unwrap() % limit
-    }
 }
 
 #[test]
@@ -132,10 +120,10 @@ fn those_that_were_to_go_take_the_place_of_the_dead() {
 fn many_sizes_in_a_row_come_to_the_last() {
     isolated(|| {
         let executor = executor(2);
-        let mut random = Random(0x5eed);
+        let mut random = Random::new(0x5eed);
         for _ in 0..10 * rounds() {
-            for _ in 0..random.below(10) {
-                let size = 1 + random.below(6);
+            for _ in 0..random.within(0..10) {
+                let size = random.within(1..7);
                 executor.resize(size).unwrap();
                 assert_eq!(executor.workers(), size);
             }
@@ -317,9 +305,9 @@ fn as_the_executor_ends() {
             let calls: Vec<_> = (0..20).map(|x| executor.submit(cube, x)).collect();
             thread::scope(|scope| {
                 for seed in 1..3 {
-                    let (executor, mut random) = (&executor, Random(seed + round as u64));
+                    let (executor, mut random) = (&executor, Random::new(seed + round as u64));
                     scope.spawn(move || {
-                        while executor.resize(1 + random.below(4)).is_ok() {
+                        while executor.resize(random.within(1..5)).is_ok() {
                             thread::yield_now();
                         }
                     });
@@ -443,8 +431,8 @@ fn a_broadcast_outlives_the_place_of_its_worker() {
 
 /// What a thread of the storm does next.
 fn act(executor: &Executor, random: &mut Random, gate: &Gate) {
-    match random.below(10) {
-        0..3 => executor.resize(1 + random.below(4)).unwrap(),
+    match random.within(0..10) {
+        0..3 => executor.resize(random.within(1..5)).unwrap(),
         3 => {
             if let Some(&pid) = executor.worker_pids().first() {
                 // It may have ended by itself a moment ago.
@@ -452,17 +440,17 @@ fn act(executor: &Executor, random: &mut Random, gate: &Gate) {
             }
         }
         4 => {
-            let map = executor.map(nothing, vec![(); random.below(100)]);
+            let map = executor.map(nothing, vec![(); random.within(0..100)]);
             map.for_each(check);
         }
-        5 if random.below(2) == 0 => {
+        5 if random.one_in(2) => {
             let calls = executor.broadcast(nothing, ());
             calls.into_iter().map(TaskFuture::result).for_each(check);
         }
         5 => check(executor.submit(pass, (gate.clone(), 1)).result()),
-        6 => thread::sleep(Duration::from_micros(random.below(3000) as u64)),
+        6 => thread::sleep(Duration::from_micros(random.within(0..3000) as u64)),
         _ => {
-            let calls: Vec<_> = (0..random.below(5))
+            let calls: Vec<_> = (0..random.within(0..5))
                 .map(|_| executor.submit(nothing, ()))
                 .collect();
             calls.into_iter().map(TaskFuture::result).for_each(check);
@@ -493,7 +481,7 @@ fn a_storm_of_calls_sizes_deaths_and_idle_ends() {
             thread::scope(|scope| {
                 for seed in 1..=4 {
                     let (executor, gate) = (&executor, &gate);
-                    let mut random = Random((round as u64 + 1) * 1000 + seed);
+                    let mut random = Random::new((round as u64 + 1) * 1000 + seed);
                     scope.spawn(move || {
                         for _ in 0..100 {
                             act(executor, &mut random, gate);

@@ -24,9 +24,8 @@ use std::{
 };
 
 use pool_tests::{
-    Observed, Scratch, functions, harness, load, observe, program, run_here, sys,
-    trials::{Random, try_all},
-    until,
+    Observed, Random, Scratch, functions, harness, load, observe, program, run_here, sys,
+    trials::try_all, until,
 };
 
 /// How long calls are made to fail that nobody asked for.

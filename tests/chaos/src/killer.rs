@@ -6,10 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pool_core::Executor;
+use pool_tests::Random;
 
 use crate::ledger::Ledger;
 use crate::processes::{of_this_program, parent};
-use crate::random::Random;
 use crate::setting::Weapons;
 use crate::sys::Process;
 

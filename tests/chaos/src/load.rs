@@ -11,11 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pool_core::{CallOptions, Executor, TaskError, TaskFuture, WaitFor, as_completed, wait};
-use pool_tests::{Log, Misdeed};
+use pool_tests::{Log, Misdeed, Random};
 
 use crate::deeds::{Deed, act, content};
 use crate::ledger::{Call, Ledger, Terms};
-use crate::random::Random;
 
 /// A call, and the future of it.
 type Made = (Arc<Call>, TaskFuture<Vec<u8>>);

@@ -11,7 +11,6 @@ mod ledger;
 mod load;
 mod options;
 mod processes;
-mod random;
 mod round;
 mod run;
 mod setting;

@@ -7,12 +7,11 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use pool_core::{Executor, Stats};
-use pool_tests::{Footprint, Log};
+use pool_tests::{Footprint, Log, Random};
 
 use crate::killer::{Killer, Shots};
 use crate::ledger::Ledger;
 use crate::load::Caller;
-use crate::random::Random;
 use crate::setting::{Abrupt, End, Setting};
 use crate::totals::Totals;
 

@@ -7,9 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pool_compare::Failure;
-use pool_tests::{Footprint, Log, Scratch, run_case};
+use pool_tests::{Footprint, Log, Random, Scratch, run_case};
 
-use crate::random::Random;
 use crate::round;
 use crate::setting::Setting;
 use crate::totals::Totals;

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use pool_core::{Error, Executor, StartMethod};
+use pool_tests::Random;
 use pool_tests::tasks::nothing;
-
-use crate::random::Random;
 
 /// How the executor of a round is built, hurt and ended.
 #[derive(Clone, Debug)]

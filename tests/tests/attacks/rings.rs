@@ -3,6 +3,8 @@
 
 use std::{fs::File, process, ptr, sync::OnceLock};
 
+use pool_tests::Random;
+
 use crate::raw::{call, code, errno};
 
 /// Where the words lie.
@@ -139,18 +141,13 @@ impl Rings {
     }
 
     /// Writes what chance says into all words of the header, and into the ring of answers.
-    pub(crate) fn scribble(&self, mut seed: u64) {
-        let mut next = || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed
-        };
+    pub(crate) fn scribble(&self, seed: u64) {
+        let mut random = Random::new(seed);
         let header = (0..HEADER_END).step_by(8);
         let words = (HEADER_END..PREFIX).step_by(8);
         let answers = (PREFIX + RING..SIZE).step_by(8);
         for offset in answers.chain(words).chain(header) {
-            self.write(offset, next());
+            self.write(offset, random.number());
         }
     }
 

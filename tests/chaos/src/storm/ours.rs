@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use pool_compare::Failure;
 use pool_core::{Executor, TaskError, TaskFuture, task};
+use pool_tests::Random;
 
 use super::kind::{Storm, WORKERS};
 use super::outcome::Outcome;
 use crate::processes::of_this_program;
-use crate::random::Random;
 
 /// A pool in which nothing has happened for so long is taken for stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(15);
