@@ -22,6 +22,7 @@ use crate::{
     footprint::{Footprint, MARK, kill_marked, mark, marked_processes},
     scratch::Scratch,
     sys,
+    wait::holds_within,
 };
 
 /// The variable that names the test to be run in this process.
@@ -201,12 +202,11 @@ pub fn observe(
 
 /// The processes of a test that has ended, which may take moments to follow it.
 fn left_processes(mark: &str) -> Vec<String> {
-    let start = Instant::now();
-    let mut left = marked_processes(mark);
-    while !left.is_empty() && start.elapsed() < Duration::from_secs(5) {
-        thread::sleep(Duration::from_millis(2));
+    let mut left = Vec::new();
+    holds_within(Duration::from_secs(5), || {
         left = marked_processes(mark);
-    }
+        left.is_empty()
+    });
     left
 }
 

@@ -33,4 +33,4 @@ pub use setup::{
     builder, cubed_or_stopped, cubes, executor, holding, maps, pattern, tireless_executor, values,
 };
 pub use skip::skipped;
-pub use wait::{PATIENCE, fails_with, rounds, until};
+pub use wait::{PATIENCE, fails_with, holds_within, rounds, until};

@@ -12,12 +12,24 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits until `condition` holds; panics, saying `what` did not come, where it never does.
 #[track_caller]
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
+pub fn until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(
+        holds_within(PATIENCE, condition),
+        "waited in vain until {what}"
+    );
+}
+
+/// Waits until `condition` holds, which nothing tells of, so that it is looked at again and again;
+/// whether it does in time.
+pub fn holds_within(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        if Instant::now() >= deadline {
+            return false;
+        }
         thread::sleep(Duration::from_millis(1));
     }
+    true
 }
 
 /// How often a race is tried: `POOL_TEST_ROUNDS`, else a few times.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use pool_compare::{Failure, Machine, aligned, quantile, write_between};
 use pool_core::{Executor, TaskErrorKind, TaskFuture, task};
 use pool_tests::tasks::nothing;
+use pool_tests::until;
 
 use crate::deeds::{abandon_child, hang};
 use crate::processes::{children, parent};
@@ -148,11 +149,8 @@ fn run_on_with_child() {
     hang()
 }
 
-/// Waits until the call runs.
 fn await_start<R>(call: &TaskFuture<R>) {
-    while !call.is_running() {
-        thread::sleep(Duration::from_micros(100));
-    }
+    until("the call runs", || call.is_running());
 }
 
 /// From the signal to the error of the call that ran, and to the result of the next.
@@ -258,9 +256,9 @@ pub(crate) fn busy() -> Result<(), Failure> {
             .flat_map(|&pid| children(pid))
             .collect::<Vec<_>>()
     };
-    while grandchildren().len() < WORKERS {
-        thread::sleep(Duration::from_millis(1));
-    }
+    until("each worker has its child", || {
+        grandchildren().len() == WORKERS
+    });
     let server = parent(pids[0]).ok_or("a worker without a parent")?;
     pids.extend(grandchildren());
     pids.push(server);

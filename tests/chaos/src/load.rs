@@ -193,6 +193,7 @@ impl Caller {
         let mut calls: Vec<_> = calls.drain(..).map(|made| (made, false)).collect();
         calls.push(endless);
         if self.random.one_in(2) {
+            // Long enough for any of them to begin or to end, so that calls of every age are met.
             thread::sleep(self.random.millis(0..5));
         }
         self.random.shuffle(&mut calls);

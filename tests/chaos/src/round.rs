@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::thread::{self, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pool_core::{Executor, Stats};
-use pool_tests::{Footprint, Log, Random};
+use pool_tests::{Footprint, Log, Random, holds_within};
 
 use crate::killer::{Killer, Shots};
 use crate::ledger::Ledger;
@@ -17,6 +17,8 @@ use crate::totals::Totals;
 
 /// How long what is pending may take once nobody makes calls any more.
 const SETTLES_WITHIN: Duration = Duration::from_secs(40);
+/// How often the numbers of an executor are looked at: not so often that little else is done.
+const MONITORED_EVERY: Duration = Duration::from_millis(3);
 /// How long a round may take beyond its span before its executor is shown.
 const SHOWN_AFTER: Duration = Duration::from_secs(30);
 
@@ -154,27 +156,16 @@ fn alone(mut executor: Arc<Executor>) -> Executor {
 
 /// Waits until each call has its outcome that somebody waits for.
 fn settle(ledger: &Ledger) {
-    if !becomes(|| ledger.is_settled()) {
+    if !holds_within(SETTLES_WITHIN, || ledger.is_settled()) {
         ledger.violation("calls have no outcome".to_owned());
     }
 }
 
 /// Waits until nothing is pending, dropped calls neither.
 fn await_idle(executor: &Executor, ledger: &Ledger) {
-    if !becomes(|| executor.stats().pending == 0) {
+    if !holds_within(SETTLES_WITHIN, || executor.stats().pending == 0) {
         ledger.violation(format!("calls are pending: {executor:?}"));
     }
-}
-
-fn becomes(condition: impl Fn() -> bool) -> bool {
-    let start = Instant::now();
-    while !condition() {
-        if start.elapsed() > SETTLES_WITHIN {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    true
 }
 
 /// Checks again and again that the numbers of an executor agree with each other and the books.
@@ -190,7 +181,7 @@ fn monitor(executor: &Weak<Executor>, ledger: &Ledger, is_over: &AtomicBool) {
         if let Err(what) = check(&stats, made, begun, ledger) {
             return ledger.violation(what);
         }
-        thread::sleep(Duration::from_millis(3));
+        thread::sleep(MONITORED_EVERY);
     }
 }
 

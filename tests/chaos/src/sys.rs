@@ -52,11 +52,6 @@ impl Process {
             }
         }
     }
-
-    /// Whether it has ended.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.is_gone_by(Instant::now())
-    }
 }
 
 /// Reaps a child that has been killed, and does not wait for others.

@@ -5,7 +5,6 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use pool_compare::Failure;
@@ -173,14 +172,13 @@ impl Contestant {
 
 /// What an application prints until its end, which it has to come to in time.
 fn await_end(application: &mut Child) -> Result<String, Failure> {
-    let begin = Instant::now();
-    while application.try_wait()?.is_none() {
-        if begin.elapsed() > LIMIT {
-            application.kill()?;
-            application.wait()?;
-            return Err(format!("it did not come to an end within {LIMIT:?}").into());
-        }
-        thread::sleep(Duration::from_millis(5));
+    let has_ended = Process::open(application.id())?.is_gone_by(Instant::now() + LIMIT);
+    if !has_ended {
+        application.kill()?;
+    }
+    application.wait()?;
+    if !has_ended {
+        return Err(format!("it did not come to an end within {LIMIT:?}").into());
     }
     let mut output = application.stdout.take().ok_or("it has no output")?;
     let mut printed = String::new();
@@ -199,25 +197,22 @@ fn await_end(application: &mut Child) -> Result<String, Failure> {
 /// Ends what an application that has ended has left; how many processes that was. They are given a
 /// moment to end by themselves.
 fn end_orphans() -> Result<u64, Failure> {
-    let begin = Instant::now();
+    let deadline = Instant::now() + Duration::from_secs(1);
     let mut ended = 0;
     loop {
+        // Those that one of them leaves in turn are here once it has ended.
         let orphans = children(process::id());
         if orphans.is_empty() {
             return Ok(ended);
         }
-        let is_time = begin.elapsed() > Duration::from_secs(1);
         for orphan in orphans {
             // A child that nobody else reaps: the number is its own.
             let process = Process::open(orphan)?;
-            if is_time && !process.is_gone() {
+            if !process.is_gone_by(deadline) {
                 process.signal(libc::SIGKILL)?;
                 ended += 1;
             }
-            if is_time || process.is_gone() {
-                reap(orphan)?;
-            }
+            reap(orphan)?;
         }
-        thread::sleep(Duration::from_millis(5));
     }
 }
