@@ -68,7 +68,7 @@ mod marker {
 ///
 /// Where this fails, or a `Serialize` implementation panics, `out` is as it was before.
 pub fn encode<T: Serialize + 'static>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    if let Some((bytes, _)) = plain::memory_of(value) {
+    if let Some(bytes) = plain::memory_of(value) {
         plain::write(bytes, out);
         return Ok(());
     }

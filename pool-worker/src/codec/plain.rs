@@ -6,7 +6,7 @@
 use super::{DecodeError, EncodeError, Encoded, Source};
 use crate::sys::{Buffer, OutOfMemory};
 use bytemuck::Pod;
-use std::any::Any;
+use std::any::{Any, TypeId};
 
 /// What stands in front of the bytes: how many there are, and whether they lie apart.
 type Length = u64;
@@ -17,41 +17,136 @@ const APART: Length = 1 << 63;
 /// Values of at least this many bytes lie apart from all others, in memory of their own.
 const LARGE: usize = 16 * 1024;
 
-macro_rules! for_each_number {
-    ($number:ident => $do:tt) => {
-        for_each_number!(@ $number $do
-            u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64)
+/// A type of values that cross as memory.
+trait Plain: Sized + 'static {
+    /// What the memory has to be aligned to.
+    const ALIGN: usize;
+    const ID: TypeId = TypeId::of::<Self>();
+    const WAY: &'static Way = &Way {
+        align: Self::ALIGN,
+        memory: |value| value.downcast_ref::<Self>().map(Self::bytes),
+        take_large: |slot| {
+            let slot = slot.downcast_mut::<Option<Self>>()?;
+            slot.take_if(|it| it.bytes().len() >= LARGE)
+                .map(Self::into_buffer)
+        },
+        read: |slot, source| {
+            if let Some(slot) = slot.downcast_mut() {
+                *slot = Some(Self::from_memory(memory(source)?)?);
+            }
+            Ok(())
+        },
     };
-    (@ $number:ident $do:tt $($type:ident)*) => {$(
-        { type $number = $type; $do; }
-    )*};
+
+    fn bytes(&self) -> &[u8];
+    fn into_buffer(self) -> Buffer;
+    fn from_memory(memory: Memory<'_>) -> Result<Self, DecodeError>;
 }
 
-/// The memory of `value`, and what it has to be aligned to, if it is of a type that crosses so.
-#[inline]
-pub(super) fn memory_of<T: 'static>(value: &T) -> Option<(&[u8], usize)> {
-    let value: &dyn Any = value;
-    if let Some(text) = value.downcast_ref::<String>() {
-        return Some((text.as_bytes(), 1));
-    }
-    if let Some(text) = value.downcast_ref::<Box<str>>() {
-        return Some((text.as_bytes(), 1));
-    }
-    for_each_number!(Number => {
-        if let Some(numbers) = value.downcast_ref::<Vec<Number>>() {
-            return Some((bytemuck::cast_slice(numbers), align_of::<Number>()));
-        }
-        if let Some(numbers) = value.downcast_ref::<Box<[Number]>>() {
-            return Some((bytemuck::cast_slice(numbers), align_of::<Number>()));
-        }
-    });
-    None
+/// What is done with values of a plain type: once for each of these, and not for each type that is sent.
+/// In a slot lies an `Option` of that type.
+struct Way {
+    align: usize,
+    memory: fn(&dyn Any) -> Option<&[u8]>,
+    take_large: fn(&mut dyn Any) -> Option<Buffer>,
+    read: fn(&mut dyn Any, &mut Source<'_>) -> Result<(), DecodeError>,
 }
 
-/// As [`memory_of`], for values that lie apart.
+impl Plain for String {
+    const ALIGN: usize = 1;
+
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn into_buffer(self) -> Buffer {
+        Buffer::from_vec(self.into_bytes())
+    }
+
+    fn from_memory(memory: Memory<'_>) -> Result<Self, DecodeError> {
+        text(memory)
+    }
+}
+
+impl Plain for Box<str> {
+    const ALIGN: usize = 1;
+
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn into_buffer(self) -> Buffer {
+        self.into_string().into_buffer()
+    }
+
+    fn from_memory(memory: Memory<'_>) -> Result<Self, DecodeError> {
+        Ok(text(memory)?.into())
+    }
+}
+
+macro_rules! way {
+    ($id:ident: $($plain:ty),*) => {
+        $(if $id == <$plain>::ID {
+            Some(<$plain>::WAY)
+        } else)* {
+            None
+        }
+    };
+}
+
+macro_rules! plain_numbers {
+    ($($number:ident)*) => {
+        $(
+            impl Plain for Vec<$number> {
+                const ALIGN: usize = align_of::<$number>();
+
+                fn bytes(&self) -> &[u8] {
+                    bytemuck::cast_slice(self)
+                }
+
+                fn into_buffer(self) -> Buffer {
+                    Buffer::from_vec(self)
+                }
+
+                fn from_memory(memory: Memory<'_>) -> Result<Self, DecodeError> {
+                    numbers(memory, $number::from_ne_bytes)
+                }
+            }
+
+            impl Plain for Box<[$number]> {
+                const ALIGN: usize = align_of::<$number>();
+
+                fn bytes(&self) -> &[u8] {
+                    bytemuck::cast_slice(self)
+                }
+
+                fn into_buffer(self) -> Buffer {
+                    self.into_vec().into_buffer()
+                }
+
+                fn from_memory(memory: Memory<'_>) -> Result<Self, DecodeError> {
+                    Vec::from_memory(memory).map(Vec::into)
+                }
+            }
+        )*
+
+        /// The way of a `T`, if that is a plain type.
+        #[inline]
+        fn way<T: 'static>() -> Option<&'static Way> {
+            let id = TypeId::of::<T>();
+            way!(id: String, Box<str>, $(Vec<$number>, Box<[$number]>),*)
+        }
+    };
+}
+
+plain_numbers! {
+    u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64
+}
+
+/// The memory of `value`, if it is of a type that crosses so.
 #[inline]
-fn large_memory_of<T: 'static>(value: &T) -> Option<(&[u8], usize)> {
-    memory_of(value).filter(|(bytes, _)| bytes.len() >= LARGE)
+pub(super) fn memory_of<T: 'static>(value: &T) -> Option<&[u8]> {
+    (way::<T>()?.memory)(value)
 }
 
 /// Appends length and bytes.
@@ -64,41 +159,31 @@ pub(super) fn write(bytes: &[u8], out: &mut Vec<u8>) {
 /// Lays a large value apart, without a copy; gives back what is not one.
 #[inline]
 pub(super) fn give<T: 'static>(value: T, out: &mut Encoded) -> Option<T> {
-    if large_memory_of(&value).is_none() {
-        return Some(value);
-    }
     let mut value = Some(value);
-    let slot: &mut dyn Any = &mut value;
-    if let Some(text) = taken::<String>(slot) {
-        apart(Buffer::from_vec(text.into_bytes()), out);
-    } else if let Some(text) = taken::<Box<str>>(slot) {
-        apart(Buffer::from_vec(String::from(text).into_bytes()), out);
+    if let Some(way) = way::<T>()
+        && let Some(buffer) = (way.take_large)(&mut value)
+    {
+        apart(buffer, out);
     }
-    for_each_number!(Number => {
-        if let Some(numbers) = taken::<Vec<Number>>(slot) {
-            apart(Buffer::from_vec(numbers), out);
-        } else if let Some(numbers) = taken::<Box<[Number]>>(slot) {
-            apart(Buffer::from_vec(numbers.into_vec()), out);
-        }
-    });
     value
 }
 
 /// Lays a copy of a large value apart; `false` if it is not one.
 #[inline]
 pub(super) fn lend<T: 'static>(value: &T, out: &mut Encoded) -> Result<bool, EncodeError> {
-    let Some((bytes, align)) = large_memory_of(value) else {
-        return Ok(false);
-    };
-    let copy = Buffer::copy_of(bytes, align).map_err(|OutOfMemory| {
-        EncodeError::new("there is no memory for a copy; give the value away instead of lending it")
-    })?;
-    apart(copy, out);
-    Ok(true)
-}
-
-fn taken<T: 'static>(slot: &mut dyn Any) -> Option<T> {
-    slot.downcast_mut::<Option<T>>()?.take()
+    if let Some(way) = way::<T>()
+        && let Some(bytes) = (way.memory)(value)
+        && bytes.len() >= LARGE
+    {
+        let copy = Buffer::copy_of(bytes, way.align).map_err(|OutOfMemory| {
+            EncodeError::new(
+                "there is no memory for a copy; give the value away instead of lending it",
+            )
+        })?;
+        apart(copy, out);
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 fn apart(buffer: Buffer, out: &mut Encoded) {
@@ -111,26 +196,10 @@ fn apart(buffer: Buffer, out: &mut Encoded) {
 #[inline]
 pub(super) fn read<T: 'static>(source: &mut Source<'_>) -> Result<Option<T>, DecodeError> {
     let mut value: Option<T> = None;
-    let slot: &mut dyn Any = &mut value;
-    if let Some(slot) = slot.downcast_mut::<Option<String>>() {
-        *slot = Some(text(memory(source)?)?);
-        return Ok(value);
+    if let Some(way) = way::<T>() {
+        (way.read)(&mut value, source)?;
     }
-    if let Some(slot) = slot.downcast_mut::<Option<Box<str>>>() {
-        *slot = Some(text(memory(source)?)?.into());
-        return Ok(value);
-    }
-    for_each_number!(Number => {
-        if let Some(slot) = slot.downcast_mut::<Option<Vec<Number>>>() {
-            *slot = Some(numbers(memory(source)?, Number::from_ne_bytes)?);
-            return Ok(value);
-        }
-        if let Some(slot) = slot.downcast_mut::<Option<Box<[Number]>>>() {
-            *slot = Some(numbers(memory(source)?, Number::from_ne_bytes)?.into());
-            return Ok(value);
-        }
-    });
-    Ok(None)
+    Ok(value)
 }
 
 /// Where the bytes of a value are.
