@@ -7,6 +7,8 @@ use serde::{Serialize, Serializer};
 /// The newtype name by which `rmp-serde` knows its extension types.
 const EXTENSION: &str = rmp_serde::MSGPACK_EXT_STRUCT_NAME;
 
+type MessagePack<'a> = rmp_serde::Serializer<&'a mut Vec<u8>>;
+
 /// Writes one value to the end of `out`.
 pub(super) struct Encoder<'a> {
     out: &'a mut Vec<u8>,
@@ -33,7 +35,7 @@ impl<'a> Encoder<'a> {
     }
 
     #[inline]
-    fn messagepack(&mut self) -> rmp_serde::Serializer<&mut Vec<u8>> {
+    fn messagepack(&mut self) -> MessagePack<'_> {
         rmp_serde::Serializer::new(self.out)
     }
 
@@ -42,27 +44,33 @@ impl<'a> Encoder<'a> {
         self.out.extend(bytes);
     }
 
-    fn seq(mut self, len: Option<usize>) -> Result<Compound<'a>, EncodeError> {
-        let header = self.out.len();
-        match len {
-            Some(len) => {
-                fitting(len)?;
-                self.messagepack().serialize_seq(Some(len))?;
-            }
-            None => self.out.extend(compound::UNKNOWN_SEQ),
-        }
-        let Self { out, levels } = self.inner()?;
-        Ok(Compound::new(out, levels, header, len))
+    fn seq(self, len: Option<usize>) -> Result<Compound<'a>, EncodeError> {
+        self.compound(len, compound::UNKNOWN_SEQ, |messagepack, len| {
+            messagepack.serialize_seq(Some(len)).map(drop)
+        })
     }
 
-    fn map(mut self, len: Option<usize>) -> Result<Compound<'a>, EncodeError> {
+    fn map(self, len: Option<usize>) -> Result<Compound<'a>, EncodeError> {
+        self.compound(len, compound::UNKNOWN_MAP, |messagepack, len| {
+            messagepack.serialize_map(Some(len)).map(drop)
+        })
+    }
+
+    /// Begins what has parts: `announce` writes how many, and `unknown` stands for that meanwhile.
+    #[inline]
+    fn compound(
+        mut self,
+        len: Option<usize>,
+        unknown: [u8; 5],
+        announce: impl FnOnce(&mut MessagePack<'_>, usize) -> Result<(), rmp_serde::encode::Error>,
+    ) -> Result<Compound<'a>, EncodeError> {
         let header = self.out.len();
         match len {
             Some(len) => {
                 fitting(len)?;
-                self.messagepack().serialize_map(Some(len))?;
+                announce(&mut self.messagepack(), len)?;
             }
-            None => self.out.extend(compound::UNKNOWN_MAP),
+            None => self.out.extend(unknown),
         }
         let Self { out, levels } = self.inner()?;
         Ok(Compound::new(out, levels, header, len))
