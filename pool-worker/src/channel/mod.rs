@@ -131,6 +131,8 @@ const fn body_len(len: usize) -> u32 {
     len as u32
 }
 
+#[cfg(test)]
+mod exchange;
 #[cfg(all(test, loom))]
 mod models;
 #[cfg(all(test, not(loom)))]

@@ -13,8 +13,8 @@ use std::os::fd::AsFd;
 
 use loom::thread::{self, JoinHandle};
 
+use super::exchange::*;
 use super::*;
-use crate::codec::Encoded;
 use crate::protocol::Status;
 
 /// Both ends, as threads of a model.
@@ -33,12 +33,6 @@ fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-fn payload(bytes: &[u8]) -> Payload {
-    let bytes = bytes.to_vec();
-    let parts = Vec::new();
-    Payload::take(&mut Encoded { bytes, parts }, 0)
-}
-
 /// Offers a call.
 fn offer(end: &mut ApplicationEnd, seq: u32, arguments: &[u8]) -> Ticket {
     match end.offer(7, seq, &payload(arguments)) {
@@ -47,49 +41,13 @@ fn offer(end: &mut ApplicationEnd, seq: u32, arguments: &[u8]) -> Ticket {
     }
 }
 
-fn receive(end: &mut ApplicationEnd) -> Option<Answer> {
-    end.receive(|_, _| Vec::new()).unwrap()
-}
-
 /// A worker that gives back the arguments of so many calls, and the calls' numbers at its end.
 fn echo(worker: WorkerEnd, calls: usize) -> JoinHandle<Vec<u32>> {
     thread::spawn(move || echo_here(worker, calls))
 }
 
 fn echo_here(mut worker: WorkerEnd, calls: usize) -> Vec<u32> {
-    let one = |_| {
-        let mut arguments = Encoded::default();
-        let call = worker.next_call(&mut arguments, &mut Vec::new(), || ());
-        match take_large(&mut arguments, 0) {
-            Some(buffers) => worker.answer_large(call.seq, Status::Returned, &buffers),
-            None => worker.answer(call.seq, Status::Returned, &arguments.bytes),
-        }
-        call.seq
-    };
-    (0..calls).map(one).collect()
-}
-
-/// Waits for the next answer, asleep on the doorbell, and sends on its call meanwhile.
-fn await_answer(end: &mut ApplicationEnd, call: &Payload, seq: u32) -> Answer {
-    let mut sent = Sent::default();
-    loop {
-        let received = receive(end);
-        let before = sent;
-        let more = end.send_more(seq, call, &mut sent);
-        let doorbell = end.doorbell(more);
-        let count = doorbell.count();
-        // As seldom as is allowed.
-        if sent != before || end.may_have_made_room() {
-            end.wake();
-        }
-        if let Some(answer) = received {
-            return answer;
-        }
-        let low = if more { events::LOW } else { 0 };
-        if !end.arm_doorbell(events::ANSWER | events::HALF_FULL | low) {
-            doorbell.sleep(count, None);
-        }
-    }
+    (0..calls).map(|_| echo_one(&mut worker)).collect()
 }
 
 /// Two calls, one after the other, of a worker that may be asleep.
@@ -114,7 +72,7 @@ fn a_call_is_either_claimed_or_revoked() {
         assert!(revoked || end.has_begun(first));
         assert!(!end.revoke(first), "a call was revoked twice");
         assert_eq!(worker.join().unwrap(), [u32::from(revoked)]);
-        let answer = receive(&mut end).unwrap();
+        let answer = receive(&mut end).unwrap().unwrap();
         let [seq, number] = if revoked { [1, 2] } else { [0, 1] };
         assert_eq!(
             (answer.seq, answer.body.bytes()),
@@ -133,7 +91,7 @@ fn a_frozen_worker_begins_nothing_more() {
         end.wake();
         let worker = echo(worker, 2);
         let revoked = calls.map(|call| end.revoke(call));
-        let answered = std::iter::from_fn(|| receive(&mut end)).count();
+        let answered = std::iter::from_fn(|| receive(&mut end).unwrap()).count();
         let begun: Vec<u32> = (0..2)
             .zip(revoked)
             .filter(|(_, revoked)| !revoked)
@@ -196,7 +154,7 @@ fn the_event_loop_hears() {
             offer(&mut end, seq, &[]);
             end.wake();
             let answer = loop {
-                if let Some(answer) = receive(&mut end) {
+                if let Some(answer) = receive(&mut end).unwrap() {
                     break answer;
                 }
                 if !end.arm_socket(events::ANSWER) {
@@ -238,8 +196,7 @@ fn what_is_read_is_not_overwritten() {
         end.wake();
         let worker = thread::spawn(move || {
             for seq in 0..4 {
-                let mut arguments = Encoded::default();
-                worker.next_call(&mut arguments, &mut Vec::new(), || ());
+                let (_, arguments) = next_call(&mut worker);
                 assert_eq!(arguments.bytes, body(seq));
             }
         });
@@ -260,8 +217,7 @@ fn who_waits_for_room_is_woken() {
         end.wake();
         let worker = thread::spawn(move || {
             for _ in 0..5 {
-                let mut arguments = Encoded::default();
-                let call = worker.next_call(&mut arguments, &mut Vec::new(), || ());
+                let (call, _) = next_call(&mut worker);
                 worker.answer(call.seq, Status::Returned, &body);
             }
         });
@@ -279,8 +235,7 @@ fn a_stream_crosses() {
     explore(0, || {
         let (mut end, mut worker) = pair();
         let worker = thread::spawn(move || {
-            let mut arguments = Encoded::default();
-            let call = worker.next_call(&mut arguments, &mut Vec::new(), || ());
+            let (call, arguments) = next_call(&mut worker);
             worker.answer(call.seq, Status::Returned, &arguments.bytes[..8]);
             arguments.bytes
         });

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::exchange::*;
 use super::*;
-use crate::codec::Encoded;
 use crate::protocol::Status;
 use crate::sys::{self, Buffer};
 
@@ -20,13 +20,6 @@ fn pair() -> (ApplicationEnd, WorkerEnd, UnixDatagram) {
     )
 }
 
-/// What a value of these bytes is sent as.
-fn payload(bytes: &[u8]) -> Payload {
-    let bytes = bytes.to_vec();
-    let parts = Vec::new();
-    Payload::take(&mut Encoded { bytes, parts }, 0)
-}
-
 fn offer(end: &mut ApplicationEnd, seq: u32, arguments: &[u8]) -> Option<Ticket> {
     let offer = end.offer(7, seq, &payload(arguments));
     end.wake();
@@ -36,48 +29,10 @@ fn offer(end: &mut ApplicationEnd, seq: u32, arguments: &[u8]) -> Option<Ticket>
     }
 }
 
-fn receive(end: &mut ApplicationEnd) -> Result<Option<Answer>, Violation> {
-    end.receive(|_, _| Vec::new())
-}
-
-fn next_call(worker: &mut WorkerEnd) -> (Call, Encoded) {
-    let mut arguments = Encoded::default();
-    let call = worker.next_call(&mut arguments, &mut Vec::new(), || ());
-    (call, arguments)
-}
-
-/// Waits for the next answer, asleep on the doorbell, and sends on its call meanwhile.
-fn await_answer(end: &mut ApplicationEnd, call: &Payload, seq: u32) -> Answer {
-    let mut sent = Sent::default();
-    end.wake();
-    loop {
-        let received = receive(end).unwrap();
-        let before = sent;
-        let more = end.send_more(seq, call, &mut sent);
-        let doorbell = end.doorbell(more);
-        let count = doorbell.count();
-        // As seldom as is allowed.
-        if sent != before || end.may_have_made_room() {
-            end.wake();
-        }
-        if let Some(answer) = received {
-            return answer;
-        }
-        let low = if more { events::LOW } else { 0 };
-        if !end.arm_doorbell(events::ANSWER | events::HALF_FULL | low) {
-            doorbell.sleep(count, None);
-        }
-    }
-}
-
 fn echo(mut worker: WorkerEnd, calls: usize) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         for _ in 0..calls {
-            let (call, mut arguments) = next_call(&mut worker);
-            match take_large(&mut arguments, 0) {
-                Some(buffers) => worker.answer_large(call.seq, Status::Returned, &buffers),
-                None => worker.answer(call.seq, Status::Returned, &arguments.bytes),
-            }
+            echo_one(&mut worker);
         }
     })
 }
@@ -105,6 +60,7 @@ fn values_of_all_sizes_come_back_as_they_went() {
         let value: Vec<u8> = (0..=250).cycle().take(size).collect();
         let call = payload(&value);
         assert!(matches!(end.offer(7, seq, &call), Offer::Placed(_)));
+        end.wake();
         let answer = await_answer(&mut end, &call, seq);
         assert_eq!(answer.seq, seq);
         assert_eq!(answer.status, Status::Returned);
