@@ -177,7 +177,7 @@ impl<R, I: Iterator> Map<R, I> {
     fn next_until(
         &mut self,
         deadline: Option<Instant>,
-    ) -> Result<Option<Result<R, TaskError>>, Timeout> {
+    ) -> Result<Option<<Self as Iterator>::Item>, Timeout> {
         loop {
             self.source.draw(&mut self.flight, None);
             if let Some(Taken { outcome, .. }) = self.flight.next() {
@@ -227,14 +227,10 @@ impl<R, I: Iterator> Unordered<R, I> {
         self.next_until(Instant::now().checked_add(timeout))
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "it is what `next` gives, with the timeout around"
-    )]
     fn next_until(
         &mut self,
         deadline: Option<Instant>,
-    ) -> Result<Option<(usize, Result<R, TaskError>)>, Timeout> {
+    ) -> Result<Option<<Self as Iterator>::Item>, Timeout> {
         loop {
             self.source.draw(&mut self.flight, Some(&self.signal));
             if let Some(Taken { outcome, index }) = self.flight.next() {

@@ -194,14 +194,10 @@ impl<R> AsCompleted<R> {
         self.next_until(Instant::now().checked_add(timeout))
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "it is what `next` gives, with the timeout around"
-    )]
     fn next_until(
         &mut self,
         deadline: Option<Instant>,
-    ) -> Result<Option<(usize, Result<R, TaskError>)>, Timeout> {
+    ) -> Result<Option<<Self as Iterator>::Item>, Timeout> {
         if self.unfinished == 0 {
             return Ok(None);
         }
