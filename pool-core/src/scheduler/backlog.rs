@@ -78,12 +78,16 @@ impl Backlog {
         self.rank(priority).push(id, submitter);
     }
 
-    /// Puts a call back, before all others of its priority.
+    /// Puts a call back, before all others of its priority. What it passed by it did not: else those that
+    /// go back and forth would bring the turn of lower ones about.
     pub(super) fn put_back(&mut self, id: CallId, priority: i32) {
         self.len += 1;
         let rank = self.rank(priority);
         rank.len += 1;
         rank.returned.push_front(id);
+        if self.highest(None) == Some(priority) {
+            self.passed = self.passed.saturating_sub(1);
+        }
     }
 
     /// The next call, which may be done.
@@ -380,6 +384,24 @@ mod tests {
         backlog.put_back(CallId::at(10), 0);
         backlog.put_back(CallId::at(12), 3);
         assert_eq!(drain(&mut backlog), [12, 1, 10, 11, 0, 2]);
+    }
+
+    #[test]
+    fn those_that_go_back_and_forth_bring_no_turn_about() {
+        let urgent = (0..40).map(|index| (index, 1, A));
+        let low = (100..102).map(|index| (index, 0, A));
+        let mut backlog = backlog(urgent.chain(low));
+        for count in (1..=15).cycle().take(100) {
+            for _ in 0..count {
+                backlog.pop_front();
+            }
+            (0..count)
+                .rev()
+                .for_each(|index| backlog.put_back(CallId::at(index), 1));
+        }
+        let order = drain(&mut backlog);
+        let at = |id: usize| order.iter().position(|&other| other == id);
+        assert_eq!([100, 101].map(at), [Some(15), Some(31)]);
     }
 
     #[test]
