@@ -14,6 +14,8 @@ use crate::calls::CallId;
 
 /// How many calls in a row are of the highest priority while others wait.
 const PATIENCE: u32 = 15;
+/// How many turns before higher ones are remembered, for calls that may be put back.
+const KEPT_FAVOURS: usize = 64;
 /// As many threads are remembered although nothing of theirs waits.
 const KEPT_LANES: usize = 8;
 
@@ -44,6 +46,8 @@ pub(super) struct Backlog {
     passed: u32,
     /// The last priority that had its turn although it was not the highest.
     favoured: i32,
+    /// Calls that had such turns of late.
+    favours: VecDeque<CallId>,
 }
 
 /// The calls of one priority.
@@ -78,8 +82,8 @@ impl Backlog {
         self.rank(priority).push(id, submitter);
     }
 
-    /// Puts a call back, before all others of its priority. What it passed by it did not: else those that
-    /// go back and forth would bring the turn of lower ones about.
+    /// Puts a call back, before all others of its priority. It has passed nobody then, and if it had a turn
+    /// before higher ones, that is to come: else calls that go back and forth would change what is next.
     pub(super) fn put_back(&mut self, id: CallId, priority: i32) {
         self.len += 1;
         let rank = self.rank(priority);
@@ -87,6 +91,10 @@ impl Backlog {
         rank.returned.push_front(id);
         if self.highest(None) == Some(priority) {
             self.passed = self.passed.saturating_sub(1);
+        } else if let Some(at) = self.favours.iter().rposition(|&favoured| favoured == id) {
+            self.favours.remove(at);
+            self.favoured = priority.saturating_add(1);
+            self.passed = PATIENCE;
         }
     }
 
@@ -107,9 +115,12 @@ impl Backlog {
             return;
         }
         let priority = self.next_priority();
+        let next = self.rank(priority).front();
         self.take_of(priority);
-        if !self.ranked.is_empty() {
-            self.had_its_turn(priority);
+        if !self.ranked.is_empty()
+            && let Some(id) = next
+        {
+            self.had_its_turn(id, priority);
         }
     }
 
@@ -190,12 +201,16 @@ impl Backlog {
             .max(plain.then_some(0))
     }
 
-    /// Notes whose turn it was, now that a call was taken out.
-    fn had_its_turn(&mut self, priority: i32) {
+    /// Notes whose turn it was, now that this call was taken out.
+    fn had_its_turn(&mut self, id: CallId, priority: i32) {
         let higher = self.highest(None).filter(|&highest| highest > priority);
         if higher.is_some() {
             self.favoured = priority;
             self.passed = 0;
+            if self.favours.len() == KEPT_FAVOURS {
+                self.favours.pop_front();
+            }
+            self.favours.push_back(id);
         } else if self.highest(Some(priority)).is_some() {
             self.passed += 1;
         } else {
@@ -387,21 +402,28 @@ mod tests {
     }
 
     #[test]
-    fn those_that_go_back_and_forth_bring_no_turn_about() {
-        let urgent = (0..40).map(|index| (index, 1, A));
-        let low = (100..102).map(|index| (index, 0, A));
-        let mut backlog = backlog(urgent.chain(low));
-        for count in (1..=15).cycle().take(100) {
+    fn those_that_go_back_and_forth_change_nothing() {
+        let calls = || {
+            let urgent = (0..60).map(|index| (index, 1, A));
+            let low = [(100, 0, A), (101, -1, A), (102, 0, A)];
+            backlog(urgent.chain(low))
+        };
+        let expected = drain(&mut calls());
+        let at = |id: usize| expected.iter().position(|&other| other == id);
+        assert_eq!([101, 100, 102].map(at), [Some(15), Some(31), Some(47)]);
+        let mut backlog = calls();
+        for count in (1..=40).cycle().take(200) {
+            let mut dealt = Vec::new();
             for _ in 0..count {
+                dealt.extend(backlog.front());
                 backlog.pop_front();
             }
-            (0..count)
-                .rev()
-                .for_each(|index| backlog.put_back(CallId::at(index), 1));
+            for id in dealt.into_iter().rev() {
+                let priority = [1, 0, -1, 0][id.index().saturating_sub(99)];
+                backlog.put_back(id, priority);
+            }
         }
-        let order = drain(&mut backlog);
-        let at = |id: usize| order.iter().position(|&other| other == id);
-        assert_eq!([100, 101].map(at), [Some(15), Some(31)]);
+        assert_eq!(drain(&mut backlog), expected);
     }
 
     #[test]
