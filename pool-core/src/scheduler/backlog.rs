@@ -32,6 +32,16 @@ impl Submitter {
     }
 }
 
+/// What becomes of the turn of a call that is put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It had it.
+    Had,
+    /// It did not come to it, as it was taken back: it has passed nobody, and is before higher ones again
+    /// if it was. Else calls that go back and forth would change what is next.
+    Undone,
+}
+
 /// All calls that wait.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
@@ -82,19 +92,17 @@ impl Backlog {
         self.rank(priority).push(id, submitter);
     }
 
-    /// Puts a call back, before all others of its priority. It has passed nobody then, and if it had a turn
-    /// before higher ones, that is to come: else calls that go back and forth would change what is next.
-    pub(super) fn put_back(&mut self, id: CallId, priority: i32) {
+    /// Puts a call back, before all others of its priority.
+    pub(super) fn put_back(&mut self, id: CallId, priority: i32, turn: Turn) {
         self.len += 1;
         let rank = self.rank(priority);
         rank.len += 1;
         rank.returned.push_front(id);
-        if self.highest(None) == Some(priority) {
-            self.passed = self.passed.saturating_sub(1);
-        } else if let Some(at) = self.favours.iter().rposition(|&favoured| favoured == id) {
-            self.favours.remove(at);
+        if turn == Turn::Undone && self.forget_favour(id) {
             self.favoured = priority.saturating_add(1);
             self.passed = PATIENCE;
+        } else if turn == Turn::Undone && self.highest(None) == Some(priority) {
+            self.passed = self.passed.saturating_sub(1);
         }
     }
 
@@ -115,13 +123,12 @@ impl Backlog {
             return;
         }
         let priority = self.next_priority();
-        let next = self.rank(priority).front();
-        self.take_of(priority);
-        if !self.ranked.is_empty()
-            && let Some(id) = next
-        {
-            self.had_its_turn(id, priority);
+        if self.ranked.is_empty() {
+            self.favours.clear();
+        } else if let Some(id) = self.rank(priority).front() {
+            self.has_its_turn(id, priority);
         }
+        self.take_of(priority);
     }
 
     /// Takes the next call out, which is done.
@@ -201,8 +208,10 @@ impl Backlog {
             .max(plain.then_some(0))
     }
 
-    /// Notes whose turn it was, now that this call was taken out.
-    fn had_its_turn(&mut self, id: CallId, priority: i32) {
+    /// Notes whose turn it is, as this call is taken out.
+    fn has_its_turn(&mut self, id: CallId, priority: i32) {
+        // An earlier call in the same slot may have had one.
+        self.forget_favour(id);
         let higher = self.highest(None).filter(|&highest| highest > priority);
         if higher.is_some() {
             self.favoured = priority;
@@ -216,6 +225,12 @@ impl Backlog {
         } else {
             self.passed = 0;
         }
+    }
+
+    /// Whether this call had a turn before higher ones, which is forgotten.
+    fn forget_favour(&mut self, id: CallId) -> bool {
+        let at = self.favours.iter().rposition(|&favoured| favoured == id);
+        at.is_some_and(|at| self.favours.remove(at).is_some())
     }
 }
 
@@ -395,9 +410,9 @@ mod tests {
     #[test]
     fn what_was_with_a_worker_comes_before_its_like() {
         let mut backlog = backlog([(0, 0, A), (1, 3, A), (2, 0, B)]);
-        backlog.put_back(CallId::at(11), 0);
-        backlog.put_back(CallId::at(10), 0);
-        backlog.put_back(CallId::at(12), 3);
+        backlog.put_back(CallId::at(11), 0, Turn::Had);
+        backlog.put_back(CallId::at(10), 0, Turn::Had);
+        backlog.put_back(CallId::at(12), 3, Turn::Had);
         assert_eq!(drain(&mut backlog), [12, 1, 10, 11, 0, 2]);
     }
 
@@ -420,10 +435,45 @@ mod tests {
             }
             for id in dealt.into_iter().rev() {
                 let priority = [1, 0, -1, 0][id.index().saturating_sub(99)];
-                backlog.put_back(id, priority);
+                backlog.put_back(id, priority, Turn::Undone);
             }
         }
         assert_eq!(drain(&mut backlog), expected);
+    }
+
+    #[test]
+    fn those_that_had_a_turn_wait_for_the_next() {
+        let urgent = (0..60).map(|index| (index, 1, A));
+        let mut backlog = backlog(urgent.chain([(100, 0, A)]));
+        let take = |backlog: &mut Backlog, count| {
+            let one = |_| {
+                let id = backlog.front().unwrap();
+                backlog.pop_front();
+                id.index()
+            };
+            (0..count).map(one).collect::<Vec<_>>()
+        };
+        // It ran, and is to run again.
+        assert_eq!(take(&mut backlog, 16)[15], 100);
+        backlog.put_back(CallId::at(100), 0, Turn::Had);
+        assert_eq!(
+            take(&mut backlog, 16),
+            [&(15..30).collect::<Vec<_>>()[..], &[100]].concat()
+        );
+        // So does an urgent one, and another one's turn comes all the same.
+        backlog.put_back(CallId::at(100), 0, Turn::Had);
+        for _ in 0..15 {
+            assert_eq!(take(&mut backlog, 1), [30]);
+            backlog.put_back(CallId::at(30), 1, Turn::Had);
+        }
+        assert_eq!(take(&mut backlog, 1), [100]);
+        // Another call in the slot of one that had a turn has had none.
+        backlog.push(CallId::at(100), 0, A);
+        backlog.retain(|id| id.index() == 100);
+        assert_eq!(take(&mut backlog, 1), [100]);
+        backlog.push(CallId::at(0), 1, A);
+        backlog.put_back(CallId::at(100), 0, Turn::Undone);
+        assert_eq!(take(&mut backlog, 2), [0, 100]);
     }
 
     #[test]

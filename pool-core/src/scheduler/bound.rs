@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use pool_worker::registry::TaskId;
 
+use super::backlog::Turn;
 use super::{Scheduler, deal};
 use crate::call::Parcel;
 use crate::calls::{Binding, CallId};
@@ -127,7 +128,7 @@ impl Scheduler {
         for slot in self.awaited_slots().collect::<Vec<_>>() {
             for id in self.bound.take(slot) {
                 self.calls.get_mut(id).binding = Binding::Anywhere;
-                self.requeue(vec![id]);
+                self.requeue(vec![id], Turn::Had);
                 self.calls.release(id);
             }
         }

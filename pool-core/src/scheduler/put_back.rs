@@ -1,6 +1,7 @@
 //! Calls that leave a worker which has not begun them.
 
 use super::Scheduler;
+use super::backlog::Turn;
 use crate::calls::CallId;
 use crate::member::Unbegun;
 
@@ -20,11 +21,11 @@ impl Scheduler {
         if !taken.is_empty() {
             self.moved(slot);
         }
-        self.requeue(taken)
+        self.requeue(taken, Turn::Undone)
     }
 
     /// Puts calls that were placed, in their order, before all that wait.
-    pub(super) fn requeue(&mut self, calls: Vec<CallId>) -> bool {
+    pub(super) fn requeue(&mut self, calls: Vec<CallId>, turn: Turn) -> bool {
         let any = !calls.is_empty();
         for id in calls.into_iter().rev() {
             let call = self.calls.get_mut(id);
@@ -39,7 +40,7 @@ impl Scheduler {
             }
             match bound {
                 Some(slot) => self.bound.put_back(slot, id),
-                None => self.backlog.put_back(id, priority),
+                None => self.backlog.put_back(id, priority, turn),
             }
         }
         any

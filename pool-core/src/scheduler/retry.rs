@@ -1,6 +1,7 @@
 //! Calls that begin anew after the death of their worker, as was asked for.
 
 use super::Scheduler;
+use super::backlog::Turn;
 use crate::calls::CallId;
 use crate::gate::Gate;
 use crate::task_error::{TaskError, TaskErrorKind};
@@ -18,7 +19,7 @@ impl Scheduler {
         };
         course.died();
         self.tally.retried += 1;
-        self.requeue(vec![id]);
+        self.requeue(vec![id], Turn::Had);
     }
 
     /// The call does not begin anew, whatever becomes of it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pool_worker::fault::{self, Site};
 
+use super::backlog::Turn;
 use super::{Cancelled, Scheduler, with_worker};
 use crate::calls::{Binding, CallId};
 use crate::gate::{Breakdown, Gate};
@@ -209,7 +210,7 @@ impl Scheduler {
                 again.push(placed.id);
             }
         }
-        self.requeue(again);
+        self.requeue(again, Turn::Had);
         Some((member, begun))
     }
 }
