@@ -204,6 +204,11 @@ impl Member {
         self.link.is_awake()
     }
 
+    /// Whether looking for its answers is worth while, by what was learnt of late.
+    pub(crate) fn is_worth_a_look(&self) -> bool {
+        !self.outlook.limit().is_zero()
+    }
+
     /// Whether it had to be woken for what it has, and has not answered since.
     pub(crate) fn is_roused(&self) -> bool {
         self.link.is_roused()

@@ -72,7 +72,9 @@ impl Pool {
                 }
                 // A worker that was woken a moment ago takes longer than looking is worth, and may even
                 // wait for this very core.
-                Some((_, member)) if !has_looked && !member.is_roused() => {
+                Some((_, member))
+                    if !has_looked && !member.is_roused() && member.is_worth_a_look() =>
+                {
                     let (doorbell, ahead) = (member.doorbell(), member.live());
                     let limit = member.outlook.limit();
                     drop(locked);

@@ -66,8 +66,8 @@ impl Outlook {
     /// The longest and the shortest time for which one looks, if at all.
     pub const MAX: Duration = Duration::from_micros(50);
     const MIN: Duration = Duration::from_micros(1);
-    /// A sleep shorter than this was for something that looking would have found: where both sides
-    /// sleep, most of it is what it takes to wake first the one and then the other.
+    /// A sleep shorter than this may have been for something that looking would have found: where both
+    /// sides sleep, most of it is what it takes to wake first the one and then the other.
     const SHORT_SLEEP: Duration = Duration::from_micros(100);
 
     /// For how long to look.
