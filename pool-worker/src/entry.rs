@@ -22,6 +22,7 @@ use crate::confinement::Confinement;
 use crate::fault::{self, Process, Site};
 use crate::fork_server::{self, ServerStart};
 use crate::isolation::Measures;
+use crate::protocol::UNABLE;
 use crate::sys::{self, Image, Remaining};
 use crate::worker::{self, WorkerStart};
 use std::ffi::{CString, OsStr, OsString};
@@ -227,7 +228,7 @@ pub(crate) fn before_main(remaining: &Remaining) {
             HOOK.store(REFUSED, Ordering::Relaxed);
         }
         // It may name a socket of ours, and then this is no process that is to run its `main`.
-        Some(Err(_)) => sys::exit(fork_server::UNABLE),
+        Some(Err(_)) => sys::exit(UNABLE),
         Some(Ok(Some(role))) => {
             // The loader is not Rust: no panic may reach it.
             let play = || {

@@ -37,9 +37,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-/// The exit code of a fork server or worker that could not set itself up.
-pub(crate) const UNABLE: i32 = 102;
-
 /// The most bytes of a request.
 const MAX_REQUEST: usize = 256;
 
@@ -60,7 +57,7 @@ pub fn serve(start: ServerStart) -> ! {
     match Server::new(start).map(Server::run) {
         Ok(Fate::Ended) => sys::exit(0),
         Ok(Fate::Worker(worker)) => worker.start(),
-        Err(_) => sys::exit(UNABLE),
+        Err(_) => sys::exit(protocol::UNABLE),
     }
 }
 

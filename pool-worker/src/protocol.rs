@@ -203,6 +203,9 @@ impl LastWordsKind {
     pub const UNABLE: u32 = 5;
 }
 
+/// The exit code of a fork server or worker that could not set itself up.
+pub const UNABLE: i32 = 102;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -102,9 +102,9 @@ impl Supervisor {
                 let lost: Vec<_> = server.isolation().missing().filter(told).collect();
                 if !lost.is_empty() {
                     return self.break_down(format!(
-                        "the fork server died, and workers of another would not be kept from others as \
-                         was told: {}; find out what has changed on this machine since, or have another \
-                         executor take what there is, as Profile::Untrusted does by best_effort()",
+                        "the fork server died, and workers of another would not be isolated as \
+                         Executor::isolation() says: {}; find out what has changed on this machine since, \
+                         or build another executor (where its profile is Untrusted, by best_effort())",
                         list_lacks(&lost)
                     ));
                 }

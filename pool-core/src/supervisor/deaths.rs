@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pool_worker::channel::LastWords;
 use pool_worker::fault::{self, Site};
-use pool_worker::protocol::{self, LastWordsKind, PanicReport};
+use pool_worker::protocol::{self, LastWordsKind, PanicReport, UNABLE};
 
 use super::{RETRY_MOST, Remains, Supervisor};
 use crate::calls::{Binding, CallId};
@@ -130,6 +130,7 @@ impl Supervisor {
             )
         {
             let how = Ending(status);
+            let words = words.filter(|_| status == UNABLE << 8);
             let why = words.as_ref().and_then(inability).unwrap_or_default();
             self.count_restart(&format!("a worker that ran no task {how}{why}"));
         }

@@ -269,7 +269,7 @@ fn allowed(files: bool) -> Result<Rules> {
     // Memory that is shared counts for nobody, and outlives limits.
     let private = rule([lacks(3, libc::MAP_SHARED | libc::MAP_HUGETLB)?])?;
     rules.insert(libc::SYS_mmap, vec![private]);
-    // Numbers below zero are those of clocks of other processes, and of devices.
+    // Numbers below zero are those of clocks of processes, its own and others, and of devices.
     let of_all = rule([is_natural(0)?])?;
     rules.extend(CLOCKS.map(|call| (call, vec![of_all.clone()])));
     // To those it is connected to, and without descriptors.

@@ -1,11 +1,11 @@
 //! What a process that was just forked does to become a worker.
 
-use super::{UNABLE, spare};
+use super::spare;
 use crate::confinement::Confinement;
 use crate::entry::Role;
 use crate::fault::{self, Process, Site};
 use crate::isolation::Measures;
-use crate::protocol::StartMethod;
+use crate::protocol::{StartMethod, UNABLE};
 use crate::sys;
 use crate::worker::{self, Resolved, WorkerStart};
 use std::convert::identity;
