@@ -245,8 +245,8 @@ impl<R> TaskFuture<R> {
 
     /// Runs `callback` with the result once it is there.
     ///
-    /// The callbacks of an executor run one after another on a thread of their own, as calls are done
-    /// but in no certain order. A panic in one is reported by the panic hook and costs nothing else.
+    /// The callbacks of an executor run one after another on a thread of their own; those of several
+    /// calls, in no certain order. A panic in one is reported by the panic hook and costs nothing else.
     pub fn on_done(self, callback: impl FnOnce(Result<R, TaskError>) + Send + 'static)
     where
         R: 'static,

@@ -91,7 +91,7 @@ impl ExecutorBuilder {
     ///
     /// A handler that it installs for SIGABRT, SIGSEGV or SIGBUS, as crash reporters do, takes the place
     /// of one by which errors tell of a full stack or a want of memory; they still do if it goes on to
-    /// the handler that was there.
+    /// the handler that was there, and was installed with `SA_ONSTACK`.
     ///
     /// ```
     /// use pool_core::{Executor, task};

@@ -19,7 +19,7 @@ const LOOKED_FOR_EVERY: Duration = Duration::from_millis(1);
 ///
 /// Its number is given to no other process while the session has members. Where it has none, the number may be
 /// that of another process by now, which may lead a session too, and is known by having begun at
-/// another time.
+/// another time, as long as it is there.
 #[derive(Debug)]
 pub(super) struct Session {
     leader: u32,

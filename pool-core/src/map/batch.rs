@@ -112,7 +112,6 @@ impl Batch {
             };
             take(prepared);
         }
-        drop(others);
         self.encoded.bytes.clear();
     }
 }
