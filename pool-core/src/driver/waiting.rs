@@ -222,6 +222,17 @@ impl Pool {
     }
 }
 
+impl Locked<'_> {
+    /// Has `signal` told this number when the call is done, which it may be already.
+    pub(crate) fn signal_end(&mut self, id: CallId, signal: &Arc<Signal>, number: usize) {
+        if let Err(Waiter::Thread(signal, number)) =
+            self.wait(id, Waiter::Thread(Arc::clone(signal), number))
+        {
+            signal.fire(number);
+        }
+    }
+}
+
 /// When a thread that sleeps on a worker until `deadline` wakes at the latest.
 fn soon(deadline: Option<Instant>) -> Instant {
     let soon = Instant::now() + LOOKS_AFTER;

@@ -15,7 +15,7 @@ use crate::driver::{Haste, Locked, Pool};
 use crate::sys;
 use crate::terms::{Deadline, Terms};
 use crate::wait::Timeout;
-use crate::waiter::{Signal, Waiter};
+use crate::waiter::Signal;
 
 /// How many calls for each worker are in flight at first.
 const FIRST_WINDOW: usize = 4;
@@ -193,7 +193,7 @@ impl Flight {
         let mut locked = self.pool.lock();
         for (index, item) in (self.first..).zip(&self.items) {
             if let Some(Item { id, .. }) = item {
-                register(&mut locked, *id, signal, index);
+                locked.signal_end(*id, signal, index);
             }
         }
         locked.turn();
@@ -224,15 +224,6 @@ impl Flight {
             }
         }
         true
-    }
-}
-
-/// Has `signal` told the number `index` when the call is done, which it may be already.
-fn register(locked: &mut Locked<'_>, id: CallId, signal: &Arc<Signal>, index: usize) {
-    if let Err(Waiter::Thread(signal, index)) =
-        locked.wait(id, Waiter::Thread(Arc::clone(signal), index))
-    {
-        signal.fire(index);
     }
 }
 
@@ -390,7 +381,7 @@ impl<I: Iterator> Source<I> {
                 Err(error) => (locked.submit_failed(error), 0),
             };
             if let Some(signal) = signal {
-                register(&mut locked, id, signal, flight.first + flight.items.len());
+                locked.signal_end(id, signal, flight.first + flight.items.len());
             }
             flight.push(id, bytes);
         });
