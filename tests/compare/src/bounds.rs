@@ -177,8 +177,6 @@ fn bounds(cores: usize) -> Vec<Bound> {
         origin: Origin::Before,
         seconds: SECONDS,
     };
-    // On a single core the two sides take turns.
-    let usual = |apart, in_turns| if cores > 1 { apart } else { in_turns };
     let mut bounds = vec![
         Bound::floor("start to first result", start, Floor::Exec, 2.05),
         Bound::floor(
@@ -191,14 +189,9 @@ fn bounds(cores: usize) -> Vec<Bound> {
         Bound::fixed("memory of a pending call", pending, 128.0),
         Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 1.3),
         Bound::on_one_core("round trip, parked, one core", trip(PAUSE, 40), 1.7),
-        Bound::floor("map", map, Floor::Loop, usual(250.0, 460.0)),
+        Bound::floor("map", map, Floor::Loop, 250.0),
         Bound::floor("submit", submit, Floor::Loop, 800.0),
-        Bound::floor(
-            "64 KiB there and back",
-            echo(1 << 16),
-            Floor::Memcpy,
-            usual(2.2, 6.5),
-        ),
+        Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 2.2),
         Bound::floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 1.7),
         Bound::floor("16 MiB shared", shared, Floor::Read, 1.1),
     ];
