@@ -11,6 +11,16 @@ fn backlog(calls: impl IntoIterator<Item = (usize, i32, Submitter)>) -> Backlog 
     backlog
 }
 
+/// The next so many calls, taken out.
+fn take(backlog: &mut Backlog, count: usize) -> Vec<usize> {
+    let one = |_| {
+        let id = backlog.front().unwrap();
+        backlog.pop_front();
+        id.index()
+    };
+    (0..count).map(one).collect()
+}
+
 fn drain(backlog: &mut Backlog) -> Vec<usize> {
     std::iter::from_fn(|| {
         let id = backlog.front()?;
@@ -126,14 +136,6 @@ fn those_that_go_back_and_forth_change_nothing() {
 fn those_that_had_a_turn_wait_for_the_next() {
     let urgent = (0..60).map(|index| (index, 1, A));
     let mut backlog = backlog(urgent.chain([(100, 0, A)]));
-    let take = |backlog: &mut Backlog, count| {
-        let one = |_| {
-            let id = backlog.front().unwrap();
-            backlog.pop_front();
-            id.index()
-        };
-        (0..count).map(one).collect::<Vec<_>>()
-    };
     // It ran, and is to run again.
     assert_eq!(take(&mut backlog, 16)[15], 100);
     backlog.put_back(CallId::at(100), 0, Turn::Had);
@@ -148,13 +150,22 @@ fn those_that_had_a_turn_wait_for_the_next() {
         backlog.put_back(CallId::at(30), 1, Turn::Had);
     }
     assert_eq!(take(&mut backlog, 1), [100]);
-    // Another call in the slot of one that had a turn has had none.
-    backlog.push(CallId::at(100), 0, A);
-    backlog.retain(|id| id.index() == 100);
-    assert_eq!(take(&mut backlog, 1), [100]);
-    backlog.push(CallId::at(0), 1, A);
-    backlog.put_back(CallId::at(100), 0, Turn::Undone);
-    assert_eq!(take(&mut backlog, 2), [0, 100]);
+}
+
+#[test]
+fn a_call_in_the_slot_of_one_that_had_a_turn_has_had_none() {
+    for others in [None, Some((101, -1, A))] {
+        let urgent = (0..16).map(|index| (index, 1, A));
+        let mut backlog = backlog(urgent.chain([(100, 0, A)]));
+        assert_eq!(take(&mut backlog, 17)[15], 100);
+        for (index, priority, submitter) in others.into_iter().chain([(100, 0, A)]) {
+            backlog.push(CallId::at(index), priority, submitter);
+        }
+        assert_eq!(take(&mut backlog, 1), [100]);
+        backlog.push(CallId::at(0), 1, A);
+        backlog.put_back(CallId::at(100), 0, Turn::Undone);
+        assert_eq!(take(&mut backlog, 2), [0, 100]);
+    }
 }
 
 #[test]
