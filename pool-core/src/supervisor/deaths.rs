@@ -130,7 +130,8 @@ impl Supervisor {
             )
         {
             let how = Ending(status);
-            let words = words.filter(|_| status == UNABLE << 8);
+            let is_unable = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == UNABLE;
+            let words = words.filter(|_| is_unable);
             let why = words.as_ref().and_then(inability).unwrap_or_default();
             self.count_restart(&format!("a worker that ran no task {how}{why}"));
         }
