@@ -67,10 +67,10 @@ impl Bound {
         }
     }
 
-    fn on_one_core(what: &'static str, job: Job, usual: f64) -> Self {
+    fn on_one_core(what: &'static str, job: Job, floor: Floor, usual: f64) -> Self {
         Self {
             on_one_core: true,
-            ..Self::floor(what, job, Floor::Futex, usual)
+            ..Self::floor(what, job, floor, usual)
         }
     }
 
@@ -84,12 +84,13 @@ impl Bound {
         let mut best_of_other = Best::new(unit);
         let mut best_of_ours = Best::new(unit);
         let _one_core = self.on_one_core.then(OneCore::new).transpose()?;
+        let workers = if self.on_one_core { 1 } else { cores };
         let begin = Instant::now();
         let mut ratio = f64::INFINITY;
         let mut tries = 0;
         while tries < TRIES || (ratio > most && begin.elapsed() < PATIENCE) {
             // A new one each time, which has learnt nothing from a noisy moment.
-            let mut ours = Rust::<Executor>::new(cores);
+            let mut ours = Rust::<Executor>::new(workers);
             let other = best_of_other.with(match self.against {
                 Against::Floor(mut floor) => undisturbed(&mut floor, &self.job)?,
                 Against::Fixed(number) => number,
@@ -187,16 +188,29 @@ fn bounds(cores: usize) -> Vec<Bound> {
         ),
         Bound::fixed("memory of a worker", Job::WorkerMemory, 200.0 * 1024.0),
         Bound::fixed("memory of a pending call", pending, 128.0),
-        Bound::on_one_core("round trip, one core", trip(0.0, 2_000), 1.3),
-        Bound::on_one_core("round trip, parked, one core", trip(PAUSE, 40), 1.7),
-        Bound::floor("map", map, Floor::Loop, 250.0),
+        Bound::on_one_core("round trip, one core", trip(0.0, 2_000), Floor::Futex, 1.3),
+        Bound::on_one_core(
+            "round trip, parked, one core",
+            trip(PAUSE, 40),
+            Floor::Futex,
+            1.7,
+        ),
+        Bound::on_one_core("map, one core", map.clone(), Floor::Loop, 470.0),
+        Bound::on_one_core(
+            "64 KiB there and back, one core",
+            echo(1 << 16),
+            Floor::Pipe,
+            1.2,
+        ),
         Bound::floor("submit", submit, Floor::Loop, 800.0),
-        Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 2.2),
         Bound::floor("16 MiB there and back", echo(1 << 24), Floor::Memcpy, 1.7),
         Bound::floor("16 MiB shared", shared, Floor::Read, 1.1),
     ];
     if cores > 1 {
+        // Both sides at work at once.
         bounds.extend([
+            Bound::floor("map", map, Floor::Loop, 250.0),
+            Bound::floor("64 KiB there and back", echo(1 << 16), Floor::Memcpy, 2.2),
             Bound::floor("round trip, warm", trip(0.0, 1_000), Floor::Spin, 5.5),
             Bound::fixed("tasks of 100 us, share of ideal", tasks, 0.8),
         ]);

@@ -1,7 +1,7 @@
 //! Floors: what the machine itself takes for the least that a pool has to do.
 
 use std::hint;
-use std::io;
+use std::io::{self, Read, Write};
 use std::mem;
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -26,6 +26,8 @@ pub(crate) enum Floor {
     Loop,
     /// The bytes copied once for each way that they take, into memory that was used before.
     Memcpy,
+    /// The bytes written into a pipe to another process, and back through another pipe.
+    Pipe,
     /// The bytes read where they lie, once for each side that reads them.
     Read,
     /// As much new memory as a trip there and back must have, each page touched.
@@ -37,11 +39,12 @@ pub(crate) enum Floor {
 }
 
 impl Floor {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Futex,
         Self::Spin,
         Self::Loop,
         Self::Memcpy,
+        Self::Pipe,
         Self::Read,
         Self::Pages,
         Self::Fork,
@@ -56,6 +59,7 @@ impl Contestant for Floor {
             Self::Spin => "spin",
             Self::Loop => "loop",
             Self::Memcpy => "memcpy",
+            Self::Pipe => "pipe",
             Self::Read => "read",
             Self::Pages => "pages",
             Self::Fork => "fork",
@@ -90,6 +94,7 @@ impl Contestant for Floor {
                 vec![plain_loop()]
             }
             (Self::Memcpy, Job::Echo { bytes, seconds }) => copies(2, *bytes, *seconds),
+            (Self::Pipe, Job::Echo { bytes, seconds }) => through_pipes(*bytes, *seconds)?,
             (Self::Memcpy, Job::Shared { bytes, seconds, .. }) => copies(1, *bytes, *seconds),
             (
                 Self::Read,
@@ -171,6 +176,21 @@ fn copies(count: usize, size: usize, seconds: f64) -> Vec<f64> {
         Ok::<_, std::convert::Infallible>(())
     });
     times
+}
+
+/// The times of bytes to another process, which takes them all before it sends them back.
+fn through_pipes(size: usize, seconds: f64) -> io::Result<Vec<f64>> {
+    let (mut incoming, mut request) = io::pipe()?;
+    let (mut response, mut outgoing) = io::pipe()?;
+    let mut bytes = vec![1; size];
+    let _child = Forked::new(|| {
+        // Until it is killed.
+        while incoming.read_exact(&mut bytes).is_ok() && outgoing.write_all(&bytes).is_ok() {}
+    })?;
+    work::repeated(seconds, || {
+        request.write_all(&bytes)?;
+        response.read_exact(&mut bytes)
+    })
 }
 
 fn reads(count: usize, size: usize, seconds: f64) -> Vec<f64> {
