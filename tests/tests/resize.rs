@@ -348,15 +348,23 @@ fn as_workers_are_replaced() {
 fn behind_a_preload_that_takes_its_time() {
     isolated(|| {
         let scratch = Scratch::new();
-        let gate = scratch.gate("gate");
-        let executor = builder(1).preload(wait_for, gate.clone()).build().unwrap();
-        let call = executor.submit(cube, 3);
-        for size in [3, 1, 2] {
-            executor.resize(size).unwrap();
+        for round in 0..20 * rounds() {
+            let gate = scratch.gate(&format!("gate {round}"));
+            let executor = builder(1).preload(wait_for, gate.clone()).build().unwrap();
+            let call = executor.submit(cube, 3);
+            thread::scope(|scope| {
+                // Wakes the supervising thread again and again as the preload ends.
+                let changes = scope.spawn(|| {
+                    for size in [3, 1, 2].repeat(50) {
+                        executor.resize(size).unwrap();
+                    }
+                });
+                gate.open();
+                assert_eq!(call.result().unwrap(), 27);
+                changes.join().unwrap();
+            });
+            comes_to(&executor, 2);
         }
-        gate.open();
-        assert_eq!(call.result().unwrap(), 27);
-        comes_to(&executor, 2);
     });
 }
 

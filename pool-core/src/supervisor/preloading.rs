@@ -41,6 +41,11 @@ pub(super) struct Preloading {
 }
 
 impl Preloading {
+    /// Whether workers can be asked for.
+    fn is_done(&self) -> bool {
+        self.reported && self.returned.load(Ordering::Acquire)
+    }
+
     /// Sends and takes what can be, and has the bell ring for the rest.
     fn pump(&mut self, arguments: &Payload) -> Result<Option<Answer>, Violation> {
         loop {
@@ -169,8 +174,7 @@ impl Supervisor {
 
     /// Looks whether the preload is done, or has taken too long.
     pub(super) fn check_preload(&mut self) {
-        let done = |it: &mut Preloading| it.reported && it.returned.load(Ordering::Acquire);
-        if let Some(preloading) = self.preloading.take_if(done) {
+        if let Some(preloading) = self.preloading.take_if(|preloading| preloading.is_done()) {
             let _ = self.epoll.remove(preloading.control.as_fd());
         }
         let deadline = self.preloading.as_ref().and_then(|it| it.deadline);
@@ -215,9 +219,13 @@ impl Supervisor {
         }
     }
 
-    /// How long until the preload has taken too long.
+    /// How long until there is something to do about the preload. To be asked after the turn that takes
+    /// note of being woken: it may have been for this.
     pub(super) fn preload_time_left(&self, now: Instant) -> Option<Duration> {
-        let deadline = self.preloading.as_ref()?.deadline?;
-        Some(deadline.saturating_duration_since(now))
+        let preloading = self.preloading.as_ref()?;
+        if preloading.is_done() {
+            return Some(Duration::ZERO);
+        }
+        Some(preloading.deadline?.saturating_duration_since(now))
     }
 }
