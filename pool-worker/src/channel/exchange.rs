@@ -1,8 +1,27 @@
 //! What the tests of the channel and its models do alike: calls there, and answers back.
 
+#[cfg(not(loom))]
+use std::os::fd::AsFd;
+#[cfg(not(loom))]
+use std::sync::Arc;
+
 use super::*;
 use crate::codec::Encoded;
 use crate::protocol::Status;
+
+/// The application's end, and the worker's view of the memory; for Miri, which maps no descriptors, the
+/// very view that the application has.
+#[cfg(not(loom))]
+pub(super) fn ends() -> (ApplicationEnd, Arc<Segment>) {
+    if cfg!(miri) {
+        let end = ApplicationEnd::new(Segment::anonymous().unwrap());
+        let theirs = Arc::clone(&end.segment);
+        return (end, theirs);
+    }
+    let (segment, memfd) = Segment::create().unwrap();
+    let theirs = Segment::open(memfd.as_fd()).unwrap();
+    (ApplicationEnd::new(segment), Arc::new(theirs))
+}
 
 /// What a value of these bytes is sent as.
 pub(super) fn payload(bytes: &[u8]) -> Payload {

@@ -98,6 +98,12 @@ impl Segment {
         Memory::open(memfd).map(Self)
     }
 
+    /// A new segment that no other process can map, for tests in which there are no descriptors.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn anonymous() -> io::Result<Self> {
+        Memory::anonymous().map(Self)
+    }
+
     pub(super) fn header(&self) -> &Header {
         self.0.header()
     }

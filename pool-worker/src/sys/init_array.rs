@@ -16,8 +16,8 @@ type Constructor = extern "C" fn(c_int, *const *const c_char, *const *const c_ch
 // Constructors that are registered with a priority have run already; those in this section run
 // in the order in which the linker met them, which is any.
 // SAFETY: the section holds functions of this very type, which the loader calls before `main`.
-#[used]
-#[unsafe(link_section = ".init_array")]
+// Miri calls such functions without arguments.
+#[cfg_attr(not(miri), used, unsafe(link_section = ".init_array"))]
 static HOOK: Constructor = hook;
 
 /// Where the bounds' addresses are, under a name of this version's own: two versions of this

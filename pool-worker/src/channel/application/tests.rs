@@ -1,21 +1,14 @@
 //! A worker that writes any number wherever it can write one: each answer of this end is the one that
 //! is due, and it never panics. All is tried of what can make a difference: the values around each bound.
 
-use std::os::fd::AsFd;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
+use crate::channel::exchange::ends;
 use crate::channel::{FRAME_HEADER, FRAME_UNIT, Notice, Sent};
 use crate::sys::Buffer;
 
 const RING: u64 = RING_SIZE as u64;
-
-/// This end, and the worker's view of the memory.
-fn ends() -> (ApplicationEnd, Segment) {
-    let (segment, memfd) = Segment::create().unwrap();
-    let theirs = Segment::open(memfd.as_fd()).unwrap();
-    (ApplicationEnd::new(segment), theirs)
-}
 
 /// The values around each of these, and around those that are special to any number.
 fn around(bounds: &[u64]) -> Vec<u64> {

@@ -1,7 +1,8 @@
 //! The mapping that an application and one worker share.
 
+use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 
 use super::Bytes;
@@ -42,14 +43,29 @@ impl Memory {
 
     /// Maps the memory that [`create`](Self::create) made.
     pub(in crate::channel) fn open(memfd: BorrowedFd<'_>) -> io::Result<Self> {
+        let memory = Self::map(libc::MAP_SHARED, memfd.as_raw_fd())?;
+        // SAFETY: the range is exactly the mapping made above; the advice changes no contents.
+        if unsafe { libc::madvise(memory.base.as_ptr().cast(), SIZE, libc::MADV_DONTFORK) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(memory)
+    }
+
+    /// New memory that no other process can map, for tests in which there are no descriptors.
+    #[cfg(test)]
+    pub(in crate::channel) fn anonymous() -> io::Result<Self> {
+        Self::map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)
+    }
+
+    fn map(flags: c_int, fd: RawFd) -> io::Result<Self> {
         // SAFETY: the kernel chooses a fresh address range, so no memory in use is replaced.
         let address = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
                 SIZE,
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                memfd.as_raw_fd(),
+                flags,
+                fd,
                 0,
             )
         };
@@ -57,12 +73,7 @@ impl Memory {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(address.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let memory = Self { base };
-        // SAFETY: the range is exactly the mapping made above; the advice changes no contents.
-        if unsafe { libc::madvise(address, SIZE, libc::MADV_DONTFORK) } != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(memory)
+        Ok(Self { base })
     }
 
     pub(in crate::channel) fn header(&self) -> &Header {
