@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pool_worker::fault::{self, Site};
 
-use super::{check, retry};
+use super::check;
 
 /// The most events that one wait gives.
 const MAX_EVENTS: usize = 64;
@@ -65,9 +65,14 @@ impl Epoll {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_EVENTS];
         let count = i32::try_from(events.len()).unwrap_or(i32::MAX);
         // SAFETY: `events` is ours to write for the whole call, and its length is named.
-        let count = retry(|| unsafe {
+        let count = check(unsafe {
             libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), count, milliseconds)
-        })?;
+        });
+        let count = match count {
+            // It may have waited for as long as it was to, or for almost so long.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            count => count?,
+        };
         tokens.extend(
             events[..count.unsigned_abs() as usize]
                 .iter()
