@@ -180,10 +180,11 @@ impl Server {
 
     fn turn(&mut self) -> io::Result<Turn> {
         fault::try_at(Site::ServerWaits)?;
-        let readiness = if self.outbox.is_empty() {
-            Readiness::Read
-        } else {
+        let is_behind = !self.outbox.is_empty();
+        let readiness = if is_behind {
             Readiness::Write
+        } else {
+            Readiness::Read
         };
         let seen = sys::poll(
             [
@@ -191,7 +192,7 @@ impl Server {
                 (self.application.as_fd(), Readiness::Read),
                 (self.deaths.as_fd(), Readiness::Read),
             ],
-            self.spare_is_due.then_some(Duration::ZERO),
+            (self.spare_is_due && !is_behind).then_some(Duration::ZERO),
         )?;
         if seen.any(APPLICATION) || seen.ended(SOCKET) {
             return Ok(Turn::End);
