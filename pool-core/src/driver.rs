@@ -189,11 +189,15 @@ impl Locked<'_> {
         self.state_mut().poked = false;
         sys::clear_event(&self.pool.poke);
         self.expire(sys::monotonic());
-        let more = self.take_turns();
+        self.take_turns()
+    }
+
+    /// The supervising thread is about to sleep, and looks by itself in time at what it sees now: nobody
+    /// has to wake it for that.
+    pub(crate) fn arm_alarms(&mut self) {
         self.arm_alarm();
         self.arm_idle_alarm();
         self.state_mut().balancing = self.is_unbalanced();
-        more
     }
 
     /// Wakes the supervising thread.

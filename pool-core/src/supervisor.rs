@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use pool_worker::protocol::{Report, Setup, StartMethod};
 
-use crate::calls::CallId;
 use crate::driver::{Locked, Pool};
 use crate::environment::Variables;
 use crate::fork_server::ForkServer;
 use crate::gate::Breakdown;
 use crate::hook::Hooks;
-use crate::member::{Member, Sentence};
+use crate::member::Sentence;
 use crate::oom::OomKills;
 use crate::sys::{self, Epoll};
 
@@ -46,7 +45,7 @@ mod weighing;
 
 use births::request_within;
 pub(crate) use deaths::RestartLimit;
-use deaths::Restarts;
+use deaths::{Remains, Restarts};
 use farewell::Farewell;
 use metering::Metering;
 use minding::Minding;
@@ -60,12 +59,6 @@ const POKE: u64 = u64::MAX;
 const REPORTS: u64 = u64::MAX - 1;
 const SERVER_GONE: u64 = u64::MAX - 2;
 const PRELOAD: u64 = u64::MAX - 3;
-
-/// A worker that has died, until it is known how.
-struct Remains {
-    member: Member,
-    begun: Vec<CallId>,
-}
 
 /// What an executor's processes are to be.
 pub(crate) struct Plan {
@@ -102,7 +95,7 @@ pub(crate) struct Supervisor {
     /// Workers that are sought: when each may be asked for.
     vacancies: Vec<Instant>,
     retry_pause: Duration,
-    /// How long the fork server may tell nothing of workers that were asked for.
+    /// How long the fork server may tell nothing of workers that were asked for, or have died.
     request_within: Duration,
     /// Workers that were asked for and not told about: since when nothing was told.
     asked: HashMap<u64, Instant>,
@@ -189,6 +182,7 @@ impl Supervisor {
             if locked.is_over() && self.is_finished(&mut locked) {
                 break;
             }
+            locked.arm_alarms();
             let timeout = if more {
                 Some(Duration::ZERO)
             } else {
@@ -232,10 +226,9 @@ impl Supervisor {
             .map(|not_before| not_before.saturating_duration_since(now))
             .min();
         let answer = self
-            .asked
-            .values()
+            .unanswered()
             .min()
-            .map(|asked| (*asked + self.request_within).saturating_duration_since(now));
+            .map(|since| (since + self.request_within).saturating_duration_since(now));
         let silent = self
             .silent
             .first()
@@ -350,7 +343,7 @@ impl Supervisor {
             self.server.end_by_force(GONE_WITHIN);
         }
         let mut locked = self.pool.lock();
-        for Remains { member, begun } in self.remains.values() {
+        for Remains { member, begun, .. } in self.remains.values() {
             for &id in begun {
                 let error = deaths::death(&locked, id, member, None, None);
                 locked.fail(id, error);

@@ -11,7 +11,7 @@ use pool_core::{ErrorKind, Executor, ExecutorBuilder, TaskErrorKind, task};
 use pool_tests::{
     Gate, Log, Misdeed, Scratch, builder, cubed_or_stopped, cubes, fails_with, holding, isolated,
     rounds,
-    suite::pids,
+    suite::{fork_server, pids},
     sys,
     tasks::{cube, hold, misbehave, note, nothing, pid},
     until,
@@ -420,5 +420,23 @@ fn impossible_bounds_are_refused() {
             assert!(error.to_string().contains(option), "{error}");
         }
         assert!(builder(2).min_workers(2).build().is_ok());
+    });
+}
+
+#[test]
+fn a_death_that_a_stopped_fork_server_does_not_tell_of_is_known_all_the_same() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let (log, gate) = (scratch.log("held"), scratch.gate("gate"));
+        let executor = on_demand(1).build().unwrap();
+        let held = holding(&executor, &log, &gate, 1);
+        let worker = log.numbers()[0];
+        // Nothing is asked of it meanwhile: no other worker is needed.
+        sys::kill(fork_server(&executor), libc::SIGSTOP).unwrap();
+        sys::kill(worker, libc::SIGKILL).unwrap();
+        for call in held {
+            fails_with(call.result(), TaskErrorKind::WorkerDied);
+        }
+        assert_eq!(executor.submit(cube, 3).result().unwrap(), 27);
     });
 }

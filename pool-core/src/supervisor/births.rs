@@ -20,8 +20,8 @@ use crate::hook::Hook;
 use crate::member::{Member, Tenure};
 use crate::sys;
 
-/// How long a fork server that was asked for workers may tell of none before it counts as hung, and
-/// how much longer for each GiB of its memory, as to fork takes longer then, of a spare as well.
+/// How long a fork server that was asked for workers may tell of none, or of none's end, before it counts
+/// as hung, and how much longer for each GiB of its memory, as to fork takes longer then, of a spare as well.
 const REQUEST_WITHIN: Duration = Duration::from_secs(2);
 const REQUEST_WITHIN_PER_GIB: Duration = Duration::from_secs(1);
 
@@ -40,14 +40,22 @@ impl Supervisor {
             self.take_reports();
         }
         if self.server_is_overdue() {
+            // What there is to say of them follows from its death.
             self.asked.clear();
+            let now = Instant::now();
+            self.remains.values_mut().for_each(|it| it.since = now);
             let _ = self.server.kill();
         }
     }
 
+    /// Since when the fork server should tell of workers that were asked for, or have died.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = Instant> {
+        let dead = self.remains.values().map(|remains| remains.since);
+        self.asked.values().copied().chain(dead)
+    }
+
     fn server_is_overdue(&self) -> bool {
-        self.asked
-            .values()
+        self.unanswered()
             .any(|since| since.elapsed() > self.request_within)
     }
 

@@ -10,7 +10,7 @@ use pool_worker::channel::LastWords;
 use pool_worker::fault::{self, Site};
 use pool_worker::protocol::{self, LastWordsKind, PanicReport, UNABLE};
 
-use super::{RETRY_MOST, Remains, Supervisor};
+use super::{RETRY_MOST, Supervisor};
 use crate::calls::{Binding, CallId};
 use crate::gate::Breakdown;
 use crate::member::{Member, Sentence};
@@ -63,7 +63,7 @@ impl Supervisor {
         self.forget(number);
         if let Some((member, begun)) = buried {
             let _ = self.epoll.remove(member.control.as_fd());
-            self.remains.insert(number, Remains { member, begun });
+            self.remains.insert(number, Remains::new(member, begun));
             self.died(number, None);
         }
         self.vacancies.push(Instant::now() + pause);
@@ -86,7 +86,7 @@ impl Supervisor {
         if let Some(pidfd) = member.pidfd() {
             let _ = self.epoll.remove(pidfd.as_fd());
         }
-        self.remains.insert(number, Remains { member, begun });
+        self.remains.insert(number, Remains::new(member, begun));
         if let Some(at) = self.orphans.iter().position(|&orphan| orphan == number) {
             self.orphans.swap_remove(at);
             self.died(number, None);
@@ -96,7 +96,7 @@ impl Supervisor {
     /// It is known how a worker ended, or that nobody will ever know.
     pub(super) fn died(&mut self, number: u64, status: Option<i32>) {
         self.worker_gone(number);
-        let Some(Remains { member, begun }) = self.remains.remove(&number) else {
+        let Some(Remains { member, begun, .. }) = self.remains.remove(&number) else {
             return;
         };
         fault::at(Site::Died);
@@ -156,6 +156,24 @@ impl Supervisor {
 
     pub(super) fn break_down(&self, reason: String) {
         self.pool.lock().break_down(Arc::new(Breakdown(reason)));
+    }
+}
+
+/// A worker that has died, until it is known how.
+pub(super) struct Remains {
+    pub(super) member: Member,
+    pub(super) begun: Vec<CallId>,
+    /// Since when the fork server should tell.
+    pub(super) since: Instant,
+}
+
+impl Remains {
+    pub(super) fn new(member: Member, begun: Vec<CallId>) -> Self {
+        Self {
+            member,
+            begun,
+            since: Instant::now(),
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Preloading {
     /// How much of its arguments was sent.
     sent: Sent,
     /// It has returned, and said that all is well.
-    returned: Arc<AtomicBool>,
+    pub(super) returned: Arc<AtomicBool>,
     /// The fork server can fork after it.
     reported: bool,
     pub(super) deadline: Option<Instant>,
@@ -187,7 +187,8 @@ impl Supervisor {
 
     /// Whether it was the preload that the fork server died in; the executor is broken then.
     pub(super) fn died_in_preload(&mut self) -> bool {
-        let Some(preloading) = &self.preloading else {
+        let runs = |preloading: &&Preloading| !preloading.reported || preloading.call.is_some();
+        let Some(preloading) = self.preloading.as_ref().filter(runs) else {
             return false;
         };
         let pid = self.server.pid();

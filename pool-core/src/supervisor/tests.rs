@@ -1,6 +1,7 @@
 //! A supervising thread that the tests move by hand, with a fork server of its own.
 
 use std::sync::Weak;
+use std::sync::atomic::Ordering::SeqCst;
 
 use pool_worker::channel::{ApplicationEnd, LastWords, Segment, WorkerEnd};
 use pool_worker::protocol::{LastWordsKind, PanicReport, Status, Surroundings};
@@ -106,6 +107,52 @@ fn a_preload_is_answered_once() {
     let reason = std::error::Error::source(&text).unwrap().to_string();
     assert!(reason.contains("answered twice"), "{reason}");
     drop(locked);
+    supervisor.tear_down();
+    pool.notifier().finish();
+}
+
+#[test]
+fn the_end_of_a_preload_is_seen_although_its_wake_up_was_spent() {
+    let hooks = Hooks {
+        preload: Some(fixture::hook("preload")),
+        ..Hooks::default()
+    };
+    let (pool, mut supervisor) = supervisor(hooks);
+    let returned = Arc::clone(&supervisor.preloading.as_ref().unwrap().returned);
+    while !returned.load(SeqCst) {
+        supervisor.preload_rang();
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(supervisor.preload_time_left(Instant::now()), None);
+    supervisor.preloaded(0);
+    // As after a look at it that came too early.
+    let mut locked = pool.lock();
+    let _ = locked.look();
+    assert_eq!(supervisor.timeout(&locked), Some(Duration::ZERO));
+    drop(locked);
+    supervisor.check_preload();
+    assert!(supervisor.asks_for_workers());
+    supervisor.tear_down();
+    pool.notifier().finish();
+}
+
+#[test]
+fn a_fork_server_that_tells_of_no_death_is_killed() {
+    let (pool, mut supervisor) = supervisor(Hooks::default());
+    // One that it does not know of.
+    let (member, _worker) = fixture::worker(7, true);
+    supervisor.remains.insert(7, Remains::new(member, vec![]));
+    supervisor.request_within = Duration::from_millis(1);
+    assert!(supervisor.timeout(&pool.lock()) <= Some(supervisor.request_within));
+    while !supervisor
+        .server
+        .wait_gone(Duration::from_millis(2))
+        .unwrap()
+    {
+        supervisor.check_server();
+    }
+    supervisor.server_gone();
+    assert!(supervisor.remains.is_empty());
     supervisor.tear_down();
     pool.notifier().finish();
 }

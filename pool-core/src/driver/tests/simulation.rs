@@ -402,6 +402,7 @@ impl Simulation {
             }
             self.sought = locked.openings();
             locked.seek(self.sought);
+            locked.arm_alarms();
             if !more {
                 let until =
                     |instant: Instant| self.now + instant.saturating_duration_since(sys::now());
