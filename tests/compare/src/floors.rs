@@ -183,9 +183,10 @@ fn through_pipes(size: usize, seconds: f64) -> io::Result<Vec<f64>> {
     let (mut incoming, mut request) = io::pipe()?;
     let (mut response, mut outgoing) = io::pipe()?;
     let mut bytes = vec![1; size];
-    let _child = Forked::new(|| {
-        // Until it is killed.
-        while incoming.read_exact(&mut bytes).is_ok() && outgoing.write_all(&bytes).is_ok() {}
+    let mut copy = bytes.clone();
+    // It takes its ends with it: if it dies, both sides are told.
+    let _child = Forked::new(move || {
+        while incoming.read_exact(&mut copy).is_ok() && outgoing.write_all(&copy).is_ok() {}
     })?;
     work::repeated(seconds, || {
         request.write_all(&bytes)?;
