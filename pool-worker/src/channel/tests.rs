@@ -336,6 +336,10 @@ fn lies_in_a_stream_are_found_out() {
 }
 
 #[test]
+#[cfg_attr(
+    miri,
+    ignore = "it knows no advice on pages, which much memory is given"
+)]
 fn what_is_larger_than_it_may_be_is_found_out_at_its_beginning() {
     let table = |len: u64| [len.to_le_bytes(), 1_u64.to_le_bytes()].concat();
     let says = |status: Status, limit: u64, total: u64, body: &[u8]| {
