@@ -95,21 +95,28 @@ fn give_up(segment: &Segment, why: &io::Error) -> ! {
     sys::exit(UNABLE)
 }
 
-/// Serves a single call in this process, on a thread of its own that then ends; `at_end` is dropped
-/// by it at the latest.
+/// Serves a single call in this process, on a thread of its own; `at_end` is dropped once that has
+/// ended, by the thread given back, which ends with it.
 pub(crate) fn serve_one(start: WorkerStart, at_end: OwnedFd) -> io::Result<JoinHandle<()>> {
     let segment = Arc::new(Segment::open(start.rings.as_fd())?);
     drop(start.rings);
     let end = WorkerEnd::new(Arc::clone(&segment), start.control);
     panics::install_hook();
-    thread::Builder::new()
+    let serving = thread::Builder::new()
         .name("preload".into())
         .stack_size(TASK_STACK)
         .spawn(move || {
-            let _at_end = at_end;
             let mut service = begin_service(end, None, segment, start.tasks);
             service.serve_call();
             service::flush_stdout();
+        })?;
+    thread::Builder::new()
+        .name("preload-end".into())
+        .stack_size(WAITING_STACK)
+        .spawn(|| {
+            // What the call has left to its thread's end may take its time.
+            sys::await_end(serving);
+            drop(at_end);
         })
 }
 

@@ -1,6 +1,7 @@
 //! The application around an executor: it is not disturbed, and however it ends, nothing is left.
 
 use std::{
+    cell::RefCell,
     env,
     fs::{self, read_to_string},
     io::{self, Read, Write},
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{Executor, StartMethod, TaskErrorKind, task};
+use pool_core::{Executor, ExecutorBuilder, StartMethod, TaskErrorKind, task};
 use pool_tests::{
     Log, Misdeed, Scratch, executor, functions, harness, processes, program, rounds,
     suite::{fork_server, pids},
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
     let programs: &[(&str, fn())] = functions![
         busy
         loading
+        lingering
         printing
         printing_tasks
         printing_to_the_end
@@ -272,25 +274,49 @@ fn load_with_a_child(log: Log) {
     child.wait().expect("a child to wait for");
 }
 
+/// What takes an hour to drop.
+struct Lingering(Log);
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.0.add("dropped");
+        thread::sleep(Duration::from_hours(1));
+    }
+}
+
+#[task]
+fn load_with_a_long_end(log: Log) {
+    thread_local!(static LATE: RefCell<Option<Lingering>> = const { RefCell::new(None) });
+    LATE.set(Some(Lingering(log)));
+}
+
+fn load(preload: fn(Log, ExecutorBuilder) -> ExecutorBuilder) {
+    let builder = Executor::builder().workers(1);
+    let executor = preload(Log::at(env::args().nth(1).unwrap()), builder);
+    executor.build().unwrap().submit(cube, 2).wait();
+}
+
 /// A program whose preload never returns.
 fn loading() {
-    let log = Log::at(env::args().nth(1).unwrap());
-    let builder = Executor::builder()
-        .workers(1)
-        .preload(load_with_a_child, log);
-    let executor = builder.build().unwrap();
-    executor.submit(cube, 2).wait();
+    load(|log, builder| builder.preload(load_with_a_child, log));
+}
+
+/// A program whose preload returns, on a thread that does not end.
+fn lingering() {
+    load(|log, builder| builder.preload(load_with_a_long_end, log));
 }
 
 fn applications_killed_while_they_load_leave_nothing() {
     for _ in 0..rounds() {
-        let scratch = Scratch::new();
-        let log = scratch.log("loading");
-        let mut application = start("loading", &[log.path().to_str().unwrap()]);
-        log.reaches(1);
-        application.kill().unwrap();
-        application.wait().unwrap();
-        until("nothing is left", || processes().is_empty());
+        for program in ["loading", "lingering"] {
+            let scratch = Scratch::new();
+            let log = scratch.log("loading");
+            let mut application = start(program, &[log.path().to_str().unwrap()]);
+            log.reaches(1);
+            application.kill().unwrap();
+            application.wait().unwrap();
+            until("nothing is left", || processes().is_empty());
+        }
     }
 }
 
