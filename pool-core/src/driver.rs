@@ -269,6 +269,7 @@ impl Pool {
         grace: Option<Duration>,
         queue_limit: QueueLimit,
     ) -> std::io::Result<Self> {
+        let poke = Arc::new(sys::event()?);
         Ok(Self {
             state: Mutex::new(State {
                 scheduler: Scheduler::new(size, spinners)
@@ -279,8 +280,8 @@ impl Pool {
                 ended: false,
             }),
             changed: Condvar::new(),
-            notifier: Notifier::default(),
-            poke: Arc::new(sys::event()?),
+            notifier: Notifier::new(Arc::clone(&poke)),
+            poke,
             owner: sys::forks(),
             isolation: Isolation::default(),
             spinners,

@@ -353,6 +353,8 @@ impl Executor {
         if !self.pool.wait_ended(deadline) {
             return false;
         }
+        // The thread may be waiting for just that.
+        self.pool.notifier().finish();
         let supervisor = self
             .supervisor
             .lock()
@@ -363,7 +365,6 @@ impl Executor {
             let _ = supervisor.join();
         }
         fault::at(Site::Ended);
-        self.pool.notifier().finish();
         true
     }
 }

@@ -3,21 +3,44 @@
 //! They are started at first need. Neither the supervising thread nor anybody who holds a lock ever
 //! runs users' code: it may block, panic, or call back into the executor. A callback may well wait
 //! for what takes a waker, so the two have a thread each.
+//!
+//! Where no thread can be had, what was handed over waits, and the supervising thread tries again. Once
+//! that has ended, those run it who hand it over, or end the executor.
 
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use pool_worker::fault::{self, Site};
 
+use crate::sys;
 use crate::waiter::Waiter;
+
+/// How long to wait before a thread is tried for again.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// Who sees to it that what waits for a thread is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// The supervising thread, which tries again.
+    #[default]
+    Attended,
+    /// Whoever hands it over, and whoever ends the executor.
+    Unattended,
+    /// Whoever hands it over; threads end by themselves.
+    Finished,
+}
 
 #[derive(Debug, Default)]
 struct State {
+    phase: Phase,
+    /// What no thread could be had for yet.
+    waiting: Vec<Waiter>,
     sender: Option<Sender<Waiter>>,
     thread: Option<JoinHandle<()>>,
-    finished: bool,
 }
 
 /// A thread that runs waiters one after another, started at first need.
@@ -32,25 +55,49 @@ struct Lane {
 pub(crate) struct Notifier {
     callbacks: Lane,
     wakers: Lane,
-}
-
-impl Default for Notifier {
-    fn default() -> Self {
-        Self {
-            callbacks: Lane::new("pool-callbacks"),
-            wakers: Lane::new("pool-wakers"),
-        }
-    }
+    /// Wakes the supervising thread.
+    poke: Arc<OwnedFd>,
 }
 
 impl Notifier {
+    /// What wakes the supervising thread through `poke` when a thread is to be tried for again.
+    pub(crate) fn new(poke: Arc<OwnedFd>) -> Self {
+        Self {
+            callbacks: Lane::new("pool-callbacks"),
+            wakers: Lane::new("pool-wakers"),
+            poke,
+        }
+    }
+
     /// Tells everybody in `waiters` that what they waited for is there.
     pub(crate) fn notify(&self, waiters: Vec<Waiter>) {
         for waiter in waiters {
             match waiter {
                 Waiter::Thread(signal, number) => signal.fire(number),
-                Waiter::Future(_) => self.wakers.hand_over(waiter),
-                Waiter::Callback(_) => self.callbacks.hand_over(waiter),
+                Waiter::Future(_) => self.hand_over(&self.wakers, waiter),
+                Waiter::Callback(_) => self.hand_over(&self.callbacks, waiter),
+            }
+        }
+    }
+
+    fn hand_over(&self, lane: &Lane, waiter: Waiter) {
+        if !lane.hand_over(waiter) {
+            sys::signal_event(&self.poke);
+        }
+    }
+
+    /// Tries again for threads where something waits for them; whether something still does.
+    pub(crate) fn retry(&self) -> bool {
+        // Each of them, whatever comes of the first.
+        self.lanes().map(Lane::retry).contains(&false)
+    }
+
+    /// The supervising thread has ended, but for this: it tries on until nothing waits any more.
+    pub(crate) fn leave(&self) {
+        for lane in self.lanes() {
+            while !lane.leave() {
+                thread::sleep(RETRY_AFTER);
+                lane.retry();
             }
         }
     }
@@ -58,13 +105,18 @@ impl Notifier {
     /// Runs what was handed over, and ends the threads; does not wait for the callback, or the
     /// waker, that calls it.
     pub(crate) fn finish(&self) {
-        let here = self.callbacks.is_current() || self.wakers.is_current();
-        for lane in [&self.callbacks, &self.wakers] {
+        let here = self.lanes().iter().any(|lane| lane.is_current());
+        for lane in self.lanes() {
             if let Some(thread) = lane.finish().filter(|_| !here) {
                 // The thread catches all panics of what it runs.
                 let _ = thread.join();
             }
         }
+    }
+
+    /// Wakers first: what the other runs may wait for what they wake.
+    fn lanes(&self) -> [&Lane; 2] {
+        [&self.wakers, &self.callbacks]
     }
 }
 
@@ -80,38 +132,60 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn hand_over(&self, waiter: Waiter) {
+    /// `false` if there is no thread to run it yet.
+    fn hand_over(&self, waiter: Waiter) -> bool {
         let mut state = self.state();
-        if state.sender.is_none() {
-            let (sender, receiver) = channel();
-            let started = thread::Builder::new()
-                .name(self.name.into())
-                .spawn(move || {
-                    for waiter in receiver {
-                        run(waiter);
-                    }
-                });
-            match started {
-                // The executor has ended: this thread runs the one waiter, and ends.
-                Ok(_) if state.finished => {
-                    let _ = sender.send(waiter);
-                    return;
-                }
-                Ok(thread) => {
-                    state.sender = Some(sender);
-                    state.thread = Some(thread);
-                }
-                Err(_) => {
-                    // No thread is to be had. Losing a waiter would hang its owner, so it is run here.
-                    drop(state);
-                    return run(waiter);
-                }
-            }
-        }
         if let Some(sender) = &state.sender {
             // The receiver lives until the sender goes.
             let _ = sender.send(waiter);
+            return true;
         }
+        state.waiting.push(waiter);
+        self.start(state)
+    }
+
+    /// `false` if something waits, and there is no thread to run it yet.
+    fn retry(&self) -> bool {
+        let state = self.state();
+        state.waiting.is_empty() || self.start(state)
+    }
+
+    /// Has a thread run what waits; `false` if none is to be had, and somebody will try again.
+    fn start(&self, mut state: MutexGuard<'_, State>) -> bool {
+        let (sender, receiver) = channel();
+        let started = fault::try_at(Site::NotifierThread).and_then(|()| {
+            thread::Builder::new()
+                .name(self.name.into())
+                .spawn(move || receiver.into_iter().for_each(run))
+        });
+        match started {
+            Ok(thread) => {
+                for waiter in state.waiting.drain(..) {
+                    let _ = sender.send(waiter);
+                }
+                if state.phase != Phase::Finished {
+                    state.sender = Some(sender);
+                    state.thread = Some(thread);
+                }
+                true
+            }
+            Err(_) if state.phase == Phase::Attended => false,
+            Err(_) => {
+                let waiting = std::mem::take(&mut state.waiting);
+                drop(state);
+                waiting.into_iter().for_each(run);
+                true
+            }
+        }
+    }
+
+    /// Nobody tries again from now on; `false` if something waits for just that.
+    fn leave(&self) -> bool {
+        let mut state = self.state();
+        if state.phase == Phase::Attended && state.waiting.is_empty() {
+            state.phase = Phase::Unattended;
+        }
+        state.phase != Phase::Attended
     }
 
     /// Whether this is called from what the thread runs.
@@ -122,8 +196,10 @@ impl Lane {
 
     /// Lets the thread end once it has run what was handed over.
     fn finish(&self) -> Option<JoinHandle<()>> {
+        self.state().phase = Phase::Unattended;
+        self.retry();
         let finished = State {
-            finished: true,
+            phase: Phase::Finished,
             ..State::default()
         };
         std::mem::replace(&mut *self.state(), finished).thread

@@ -18,6 +18,7 @@ use crate::fork_server::ForkServer;
 use crate::gate::Breakdown;
 use crate::hook::Hooks;
 use crate::member::Sentence;
+use crate::notifier::RETRY_AFTER;
 use crate::oom::OomKills;
 use crate::sys::{self, Epoll};
 
@@ -107,6 +108,8 @@ pub(crate) struct Supervisor {
     /// Workers of an earlier fork server, of whose end nobody will tell.
     orphans: Vec<u64>,
     oom_kills: OomKills,
+    /// Callbacks or wakers wait for a thread that could not be had.
+    notifying: bool,
 }
 
 impl Supervisor {
@@ -144,6 +147,7 @@ impl Supervisor {
             remains: HashMap::new(),
             orphans: Vec::new(),
             oom_kills: OomKills::default(),
+            notifying: false,
         };
         supervisor.watch_server()?;
         supervisor.begin_preload()?;
@@ -211,6 +215,7 @@ impl Supervisor {
             self.fill_vacancies();
             self.weigh();
             self.meter();
+            self.notifying = pool.notifier().retry();
         }
         self.tear_down();
     }
@@ -263,6 +268,7 @@ impl Supervisor {
             self.minding_time_left(now),
             self.metering_time_left(now),
             alarm,
+            self.notifying.then_some(RETRY_AFTER),
         ]
         .into_iter()
         .flatten()
@@ -372,14 +378,17 @@ struct End(Arc<Pool>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        let mut locked = self.0.lock();
         if thread::panicking() {
+            let mut locked = self.0.lock();
             let reason = "its supervising thread panicked, which is a bug of this library";
             locked.break_down(Arc::new(Breakdown(reason.into())));
             // Some are nowhere, in the middle of what was done to them.
             locked.fail_all();
         }
+        let mut locked = self.0.lock();
         locked.end();
         drop(locked.dismiss());
+        drop(locked);
+        self.0.notifier().leave();
     }
 }

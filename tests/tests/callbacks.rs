@@ -1,6 +1,7 @@
 //! What runs when a call is done.
 
 use std::{
+    fs,
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, channel},
@@ -13,6 +14,7 @@ use pool_core::{Executor, TaskErrorKind};
 use pool_tests::{
     Misdeed, PATIENCE, Scratch, fails_with, isolated,
     suite::held,
+    sys,
     tasks::{cube, even, hang, misbehave, nothing, pid},
 };
 
@@ -250,5 +252,53 @@ fn one_may_wait_for_a_worker_that_has_to_be_initialized() {
             .submit(misbehave, Misdeed::Kill)
             .on_done(move |_| sender.send(inner.submit(cube, 3).result()).unwrap());
         assert_eq!(next(&results).unwrap(), 27);
+    });
+}
+
+/// Has no thread be had: there is no room for its stack, and those that were left are in use until
+/// what is given back is dropped.
+fn refuse_threads() -> impl Drop {
+    static IN_USE: Mutex<()> = Mutex::new(());
+    let in_use = IN_USE.lock().unwrap();
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let mut words = status.split_ascii_whitespace();
+    words.find(|word| *word == "VmSize:");
+    let kib: u64 = words.next().unwrap().parse().unwrap();
+    sys::limit(libc::RLIMIT_AS, (kib + 1024) * 1024).unwrap();
+    let start = || thread::Builder::new().spawn(|| drop(IN_USE.lock()));
+    while start().is_ok() {}
+    in_use
+}
+
+#[test]
+fn where_no_thread_can_be_had_it_comes_later_and_stops_nobody() {
+    isolated(|| {
+        for end_comes_first in [false, true] {
+            let executor = executor(2);
+            executor.submit(cube, 1).result().unwrap();
+            let refusal = refuse_threads();
+            let (sender, results) = channel();
+            let (release, released) = channel::<()>();
+            executor.submit(cube, 2).on_done(move |result| {
+                let _ = released.recv();
+                sender.send(result).unwrap();
+            });
+            assert_eq!(executor.submit(cube, 3).result().unwrap(), 27);
+            // To tell of a death is for the supervising thread to do.
+            let killed = executor.submit(misbehave, Misdeed::Kill);
+            fails_with(killed.result(), TaskErrorKind::WorkerDied);
+            assert_eq!(executor.submit(cube, 4).result().unwrap(), 64);
+            assert!(results.try_recv().is_err());
+            release.send(()).unwrap();
+            if end_comes_first {
+                drop(executor);
+                assert_eq!(results.try_recv().unwrap().unwrap(), 8);
+            }
+            sys::limit(libc::RLIMIT_AS, libc::RLIM_INFINITY).unwrap();
+            drop(refusal);
+            if !end_comes_first {
+                assert_eq!(next(&results).unwrap(), 8);
+            }
+        }
     });
 }

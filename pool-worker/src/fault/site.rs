@@ -192,6 +192,8 @@ sites! {
     SleepsOnWorker = "wait.worker" in Application;
     /// A thread sleeps on a call.
     SleepsOnCall = "wait.call" in Application;
+    /// The thread for callbacks, or wakers, is started.
+    NotifierThread = "wait.thread" in Application, fails;
     /// A callback or a waker is run.
     Notifies = "wait.notifies" in Application;
 
