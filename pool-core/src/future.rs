@@ -247,6 +247,7 @@ impl<R> TaskFuture<R> {
     ///
     /// The callbacks of an executor run one after another on a thread of their own; those of several
     /// calls, in no certain order. A panic in one is reported by the panic hook and costs nothing else.
+    /// Should the system give no thread for some seconds, they run on one that tells of results.
     pub fn on_done(self, callback: impl FnOnce(Result<R, TaskError>) + Send + 'static)
     where
         R: 'static,

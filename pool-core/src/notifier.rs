@@ -4,15 +4,15 @@
 //! runs users' code: it may block, panic, or call back into the executor. A callback may well wait
 //! for what takes a waker, so the two have a thread each.
 //!
-//! Where no thread can be had, what was handed over waits, and the supervising thread tries again. Once
-//! that has ended, those run it who hand it over, or end the executor.
+//! Where no thread can be had, what was handed over waits, and the supervising thread tries again for
+//! some seconds. From then on, and once that thread has ended, whoever finds that there is none runs it.
 
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_worker::fault::{self, Site};
 
@@ -21,6 +21,9 @@ use crate::waiter::Waiter;
 
 /// How long to wait before a thread is tried for again.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(10);
+/// How long it is tried for: a want that is over by then has done no harm, and one that is for good
+/// keeps nobody waiting for ever.
+const RETRY_FOR: Duration = Duration::from_secs(3);
 
 /// Who sees to it that what waits for a thread is run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,9 +31,9 @@ enum Phase {
     /// The supervising thread, which tries again.
     #[default]
     Attended,
-    /// Whoever hands it over, and whoever ends the executor.
+    /// Whoever finds that there is no thread.
     Unattended,
-    /// Whoever hands it over; threads end by themselves.
+    /// The same; threads end by themselves.
     Finished,
 }
 
@@ -39,6 +42,8 @@ struct State {
     phase: Phase,
     /// What no thread could be had for yet.
     waiting: Vec<Waiter>,
+    /// Since when none can be had.
+    since: Option<Instant>,
     sender: Option<Sender<Waiter>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -169,8 +174,11 @@ impl Lane {
                 }
                 true
             }
-            Err(_) if state.phase == Phase::Attended => false,
             Err(_) => {
+                let since = *state.since.get_or_insert_with(Instant::now);
+                if state.phase == Phase::Attended && since.elapsed() < RETRY_FOR {
+                    return false;
+                }
                 let waiting = std::mem::take(&mut state.waiting);
                 drop(state);
                 waiting.into_iter().for_each(run);

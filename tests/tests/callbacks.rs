@@ -302,3 +302,16 @@ fn where_no_thread_can_be_had_it_comes_later_and_stops_nobody() {
         }
     });
 }
+
+#[test]
+fn where_no_thread_can_be_had_for_seconds_it_comes_all_the_same() {
+    isolated(|| {
+        let executor = executor(1);
+        let _refusal = refuse_threads();
+        let (sender, results) = channel();
+        executor
+            .submit(cube, 2)
+            .on_done(move |result| sender.send(result).unwrap());
+        assert_eq!(next(&results).unwrap(), 8);
+    });
+}
