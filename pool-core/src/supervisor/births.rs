@@ -71,7 +71,7 @@ impl Supervisor {
             self.died(number, None);
         }
         self.asked.clear();
-        if self.farewell.is_some() || self.died_in_preload() {
+        if self.farewell.is_none() && self.died_in_preload() {
             return;
         }
         let unborn: Vec<u64> = {
@@ -88,6 +88,9 @@ impl Supervisor {
         };
         for number in unborn {
             self.give_up_on(number);
+        }
+        if self.farewell.is_some() {
+            return;
         }
         self.count_restart(&format!(
             "the fork server, process {}, died",

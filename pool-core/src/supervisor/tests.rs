@@ -2,6 +2,7 @@
 
 use std::sync::Weak;
 use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
 
 use pool_worker::channel::{ApplicationEnd, LastWords, Segment, WorkerEnd};
 use pool_worker::protocol::{LastWordsKind, PanicReport, Status, Surroundings};
@@ -267,6 +268,29 @@ fn a_worker_that_cannot_be_kept_is_forgotten() {
     assert_eq!(pool.lock().present(), 0);
     assert_eq!(supervisor.retiring_time_left(Instant::now()), None);
     assert_eq!(supervisor.vacancies.len(), 1, "another one is asked for");
+    supervisor.tear_down();
+    pool.notifier().finish();
+}
+
+#[test]
+fn workers_of_a_dead_fork_server_make_no_last_calls() {
+    let hooks = Hooks {
+        on_worker_exit: Some(fixture::hook("on_worker_exit")),
+        ..Hooks::default()
+    };
+    let (pool, mut supervisor) = supervisor(hooks);
+    let mut locked = pool.lock();
+    // As one of whose fork nobody could tell any more.
+    let (member, _worker) = fixture::worker(7, true);
+    locked.admit(0, member);
+    locked.close();
+    supervisor.is_finished(&mut locked);
+    drop(locked);
+    assert!(supervisor.farewell.is_some());
+    supervisor.server.kill().unwrap();
+    assert!(supervisor.server.wait_gone(LONG).unwrap());
+    supervisor.server_gone();
+    assert_eq!(pool.lock().present(), 0);
     supervisor.tear_down();
     pool.notifier().finish();
 }
