@@ -1,6 +1,12 @@
 //! The system calls that tests need, and the crimes that only unsafe code can commit.
 
-use std::{io, mem::MaybeUninit, ptr};
+use std::{
+    fs, io,
+    mem::MaybeUninit,
+    ptr,
+    sync::{Mutex, MutexGuard},
+    thread,
+};
 
 /// Turns the -1 of a system call into the error.
 fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -64,6 +70,40 @@ pub fn limit(resource: u32, soft: u64) -> io::Result<()> {
     limits.rlim_cur = soft.min(limits.rlim_max);
     // SAFETY: the pointer is to a local that outlives the call.
     checked(unsafe { libc::setrlimit(resource, &raw const limits) }).map(drop)
+}
+
+/// Has no thread be had, until what is given back is dropped: there is no room for its stack, and those
+/// that are left of others are in use.
+///
+/// # Panics
+///
+/// Where there can be no such limit.
+pub fn refuse_threads() -> impl Drop {
+    static IN_USE: Mutex<()> = Mutex::new(());
+    struct Refusal(Option<MutexGuard<'static, ()>>);
+    impl Drop for Refusal {
+        fn drop(&mut self) {
+            let lifted = limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+            self.0 = None;
+            lifted.expect("the limit is lifted");
+        }
+    }
+    let refusal = Refusal(IN_USE.lock().ok());
+    let status = fs::read_to_string("/proc/self/status").expect("what this process has");
+    let mut words = status.split_ascii_whitespace();
+    words.find(|word| *word == "VmSize:");
+    let size = words.next().and_then(|kib| kib.parse::<u64>().ok());
+    let size = size.expect("the size of this process");
+    limit(libc::RLIMIT_AS, (size + 1024) * 1024).expect("a limit");
+    let start = || thread::Builder::new().spawn(|| drop(IN_USE.lock()));
+    while start().is_ok() {}
+    refusal
+}
+
+/// Ends the calling thread, and nothing of it is dropped.
+pub fn end_thread() {
+    // SAFETY: what the thread has borrowed lives on, as it never returns from here.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
 }
 
 /// No core files, which would make every crash slow.

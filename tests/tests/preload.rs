@@ -270,6 +270,20 @@ fn a_crash_breaks_the_executor_once() {
     });
 }
 
+#[task]
+fn end_thread() {
+    sys::end_thread();
+}
+
+#[test]
+fn a_thread_that_ends_breaks_the_executor() {
+    isolated(|| {
+        let executor = builder(1).preload(end_thread, ()).build().unwrap();
+        let text = why_broken(&executor);
+        assert!(text.contains("its thread ended before"), "{text}");
+    });
+}
+
 #[test]
 fn an_abort_is_told_with_its_panic() {
     isolated(|| {

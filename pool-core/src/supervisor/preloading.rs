@@ -112,6 +112,9 @@ impl Supervisor {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let timeout = self.hooks.preload_timeout;
+        if let Some(former) = self.preloading.take() {
+            let _ = self.epoll.remove(former.control.as_fd());
+        }
         self.preloading = Some(Preloading {
             link,
             control,
@@ -167,8 +170,13 @@ impl Supervisor {
     pub(super) fn preloaded(&mut self, memory: u64) {
         self.request_within = request_within(memory);
         self.pump_preload();
-        if let Some(preloading) = &mut self.preloading {
-            preloading.reported = true;
+        let Some(preloading) = &mut self.preloading else {
+            return;
+        };
+        preloading.reported = true;
+        // Its thread has ended, so all that it had to answer is here.
+        if preloading.call.is_some() {
+            self.fail_preload("its thread ended before it returned");
         }
     }
 
