@@ -11,7 +11,7 @@ mod terms;
 
 use std::env;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use pool_worker::Sandbox;
@@ -27,7 +27,7 @@ use crate::executor::Executor;
 use crate::fork_server::ForkServer;
 use crate::hook::Hooks;
 use crate::scheduler::QueueLimit;
-use crate::supervisor::{Plan, RestartLimit, Supervisor};
+use crate::supervisor::{Plan, RestartLimit, Supervisor, abandon};
 use crate::terms::Terms;
 
 /// Settings of an [`Executor`] that is to be built.
@@ -134,12 +134,7 @@ impl ExecutorBuilder {
             .and_then(|()| Pool::new(size, self.grace, self.queue_limit))
             .map_err(|error| Error::io("make the event of an executor", error))?;
         let pool = Arc::new(pool.within(bounds).isolated(isolation));
-        let supervisor = Supervisor::new(Arc::clone(&pool), server, plan)
-            .map_err(|error| Error::io("watch the fork server", error))?;
-        let thread = thread::Builder::new()
-            .name("pool-supervisor".into())
-            .spawn(move || supervisor.run())
-            .map_err(|error| Error::io("start the thread of an executor", error))?;
+        let thread = supervise(&pool, server, plan).inspect_err(|_| abandon(&pool))?;
         Ok(Executor::start(pool, self.terms, thread))
     }
 
@@ -151,6 +146,16 @@ impl ExecutorBuilder {
         let allowed = self.surroundings.processors.as_ref().map(Vec::len);
         Ok(allowed.map_or(cores, |allowed| allowed.clamp(1, cores)))
     }
+}
+
+/// Starts the supervising thread.
+fn supervise(pool: &Arc<Pool>, server: ForkServer, plan: Plan) -> Result<JoinHandle<()>, Error> {
+    let supervisor = Supervisor::new(Arc::clone(pool), server, plan)
+        .map_err(|error| Error::io("watch the fork server", error))?;
+    thread::Builder::new()
+        .name("pool-supervisor".into())
+        .spawn(move || supervisor.run())
+        .map_err(|error| Error::io("start the thread of an executor", error))
 }
 
 impl Executor {

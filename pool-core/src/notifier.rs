@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use pool_worker::fault::{self, Site};
@@ -20,32 +20,25 @@ use crate::sys;
 use crate::waiter::Waiter;
 
 /// How long to wait before a thread is tried for again.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(10);
+const RETRY_AFTER: Duration = Duration::from_millis(10);
 /// How long it is tried for: a want that is over by then has done no harm, and one that is for good
 /// keeps nobody waiting for ever.
 const RETRY_FOR: Duration = Duration::from_secs(3);
 
-/// Who sees to it that what waits for a thread is run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    /// The supervising thread, which tries again.
-    #[default]
-    Attended,
-    /// Whoever finds that there is no thread.
-    Unattended,
-    /// The same; threads end by themselves.
-    Finished,
-}
-
 #[derive(Debug, Default)]
 struct State {
-    phase: Phase,
     /// What no thread could be had for yet.
     waiting: Vec<Waiter>,
     /// Since when none can be had.
     since: Option<Instant>,
+    /// The supervising thread tries no more: whoever finds that there is no thread runs it.
+    unattended: bool,
+    /// Threads end by themselves from now on.
+    finished: bool,
     sender: Option<Sender<Waiter>>,
     thread: Option<JoinHandle<()>>,
+    /// Of the thread, also while somebody waits for its end.
+    id: Option<ThreadId>,
 }
 
 /// A thread that runs waiters one after another, started at first need.
@@ -91,10 +84,11 @@ impl Notifier {
         }
     }
 
-    /// Tries again for threads where something waits for them; whether something still does.
-    pub(crate) fn retry(&self) -> bool {
+    /// Tries again for threads where something waits for them; when to do so again, if that is needed.
+    pub(crate) fn retry(&self) -> Option<Duration> {
         // Each of them, whatever comes of the first.
-        self.lanes().map(Lane::retry).contains(&false)
+        let in_vain = self.lanes().map(Lane::retry).contains(&false);
+        in_vain.then_some(RETRY_AFTER)
     }
 
     /// The supervising thread has ended, but for this: it tries on until nothing waits any more.
@@ -107,11 +101,15 @@ impl Notifier {
         }
     }
 
-    /// Runs what was handed over, and ends the threads; does not wait for the callback, or the
-    /// waker, that calls it.
+    /// Runs what was handed over, and ends the threads; does neither where a callback, or a waker, calls
+    /// it, as others may wait for that.
     pub(crate) fn finish(&self) {
         let here = self.lanes().iter().any(|lane| lane.is_current());
         for lane in self.lanes() {
+            if !here {
+                lane.state().unattended = true;
+                lane.retry();
+            }
             if let Some(thread) = lane.finish().filter(|_| !here) {
                 // The thread catches all panics of what it runs.
                 let _ = thread.join();
@@ -163,54 +161,45 @@ impl Lane {
                 .name(self.name.into())
                 .spawn(move || receiver.into_iter().for_each(run))
         });
-        match started {
-            Ok(thread) => {
-                for waiter in state.waiting.drain(..) {
-                    let _ = sender.send(waiter);
-                }
-                if state.phase != Phase::Finished {
-                    state.sender = Some(sender);
-                    state.thread = Some(thread);
-                }
-                true
+        if let Ok(thread) = started {
+            for waiter in state.waiting.drain(..) {
+                let _ = sender.send(waiter);
             }
-            Err(_) => {
-                let since = *state.since.get_or_insert_with(Instant::now);
-                if state.phase == Phase::Attended && since.elapsed() < RETRY_FOR {
-                    return false;
-                }
-                let waiting = std::mem::take(&mut state.waiting);
-                drop(state);
-                waiting.into_iter().for_each(run);
-                true
+            if !state.finished {
+                state.id = Some(thread.thread().id());
+                state.sender = Some(sender);
+                state.thread = Some(thread);
             }
+            return true;
         }
+        let since = *state.since.get_or_insert_with(Instant::now);
+        if !state.unattended && since.elapsed() < RETRY_FOR {
+            return false;
+        }
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_iter().for_each(run);
+        true
     }
 
     /// Nobody tries again from now on; `false` if something waits for just that.
     fn leave(&self) -> bool {
         let mut state = self.state();
-        if state.phase == Phase::Attended && state.waiting.is_empty() {
-            state.phase = Phase::Unattended;
-        }
-        state.phase != Phase::Attended
+        state.unattended |= state.waiting.is_empty();
+        state.unattended
     }
 
     /// Whether this is called from what the thread runs.
     fn is_current(&self) -> bool {
-        let here = |thread: &JoinHandle<()>| thread.thread().id() == thread::current().id();
-        self.state().thread.as_ref().is_some_and(here)
+        self.state().id == Some(thread::current().id())
     }
 
     /// Lets the thread end once it has run what was handed over.
     fn finish(&self) -> Option<JoinHandle<()>> {
-        self.state().phase = Phase::Unattended;
-        self.retry();
-        let finished = State {
-            phase: Phase::Finished,
-            ..State::default()
-        };
-        std::mem::replace(&mut *self.state(), finished).thread
+        let mut state = self.state();
+        state.finished = true;
+        state.sender = None;
+        state.thread.take()
     }
 }
 

@@ -7,7 +7,6 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use pool_worker::protocol::{Report, Setup, StartMethod};
@@ -15,10 +14,8 @@ use pool_worker::protocol::{Report, Setup, StartMethod};
 use crate::driver::{Locked, Pool};
 use crate::environment::Variables;
 use crate::fork_server::ForkServer;
-use crate::gate::Breakdown;
 use crate::hook::Hooks;
 use crate::member::Sentence;
-use crate::notifier::RETRY_AFTER;
 use crate::oom::OomKills;
 use crate::sys::{self, Epoll};
 
@@ -35,6 +32,7 @@ const RETRY_MOST: Duration = Duration::from_secs(1);
 
 mod births;
 mod deaths;
+mod end;
 mod farewell;
 mod metering;
 mod minding;
@@ -47,6 +45,8 @@ mod weighing;
 use births::request_within;
 pub(crate) use deaths::RestartLimit;
 use deaths::{Remains, Restarts};
+use end::End;
+pub(crate) use end::abandon;
 use farewell::Farewell;
 use metering::Metering;
 use minding::Minding;
@@ -108,8 +108,6 @@ pub(crate) struct Supervisor {
     /// Workers of an earlier fork server, of whose end nobody will tell.
     orphans: Vec<u64>,
     oom_kills: OomKills,
-    /// Callbacks or wakers wait for a thread that could not be had.
-    notifying: bool,
 }
 
 impl Supervisor {
@@ -147,7 +145,6 @@ impl Supervisor {
             remains: HashMap::new(),
             orphans: Vec::new(),
             oom_kills: OomKills::default(),
-            notifying: false,
         };
         supervisor.watch_server()?;
         supervisor.begin_preload()?;
@@ -193,6 +190,9 @@ impl Supervisor {
                 self.timeout(&locked)
             };
             drop(locked);
+            // After the look, which spends the wake-up that may have been for this.
+            let notifier = pool.notifier().retry();
+            let timeout = timeout.into_iter().chain(notifier).min();
             self.end_stuck();
             if self.epoll.wait(&mut events, timeout).is_err() {
                 self.break_down("the event loop of the executor failed".into());
@@ -215,7 +215,6 @@ impl Supervisor {
             self.fill_vacancies();
             self.weigh();
             self.meter();
-            self.notifying = pool.notifier().retry();
         }
         self.tear_down();
     }
@@ -268,7 +267,6 @@ impl Supervisor {
             self.minding_time_left(now),
             self.metering_time_left(now),
             alarm,
-            self.notifying.then_some(RETRY_AFTER),
         ]
         .into_iter()
         .flatten()
@@ -371,24 +369,4 @@ fn heard(locked: &mut Locked<'_>, number: u64, epoll: &Epoll) -> bool {
         let _ = epoll.remove(member.control.as_fd());
     }
     open
-}
-
-/// Tells everybody that the supervising thread is at its end, however it came to that.
-struct End(Arc<Pool>);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            let mut locked = self.0.lock();
-            let reason = "its supervising thread panicked, which is a bug of this library";
-            locked.break_down(Arc::new(Breakdown(reason.into())));
-            // Some are nowhere, in the middle of what was done to them.
-            locked.fail_all();
-        }
-        let mut locked = self.0.lock();
-        locked.end();
-        drop(locked.dismiss());
-        drop(locked);
-        self.0.notifier().leave();
-    }
 }

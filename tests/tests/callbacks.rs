@@ -1,7 +1,6 @@
 //! What runs when a call is done.
 
 use std::{
-    fs,
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, channel},
@@ -13,8 +12,8 @@ use std::{
 use pool_core::{Executor, TaskErrorKind};
 use pool_tests::{
     Misdeed, PATIENCE, Scratch, fails_with, isolated,
-    suite::held,
-    sys,
+    suite::{held, pids},
+    sys::refuse_threads,
     tasks::{cube, even, hang, misbehave, nothing, pid},
 };
 
@@ -255,27 +254,20 @@ fn one_may_wait_for_a_worker_that_has_to_be_initialized() {
     });
 }
 
-/// Has no thread be had: there is no room for its stack, and those that were left are in use until
-/// what is given back is dropped.
-fn refuse_threads() -> impl Drop {
-    static IN_USE: Mutex<()> = Mutex::new(());
-    let in_use = IN_USE.lock().unwrap();
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let mut words = status.split_ascii_whitespace();
-    words.find(|word| *word == "VmSize:");
-    let kib: u64 = words.next().unwrap().parse().unwrap();
-    sys::limit(libc::RLIMIT_AS, (kib + 1024) * 1024).unwrap();
-    let start = || thread::Builder::new().spawn(|| drop(IN_USE.lock()));
-    while start().is_ok() {}
-    in_use
+/// An executor whose supervising thread has begun: it has told of a death.
+fn running(workers: usize) -> Arc<Executor> {
+    let executor = executor(workers);
+    let killed = executor.submit(misbehave, Misdeed::Kill);
+    fails_with(killed.result(), TaskErrorKind::WorkerDied);
+    assert_eq!(pids(&executor).len(), workers);
+    executor
 }
 
 #[test]
 fn where_no_thread_can_be_had_it_comes_later_and_stops_nobody() {
     isolated(|| {
         for end_comes_first in [false, true] {
-            let executor = executor(2);
-            executor.submit(cube, 1).result().unwrap();
+            let executor = running(2);
             let refusal = refuse_threads();
             let (sender, results) = channel();
             let (release, released) = channel::<()>();
@@ -294,7 +286,6 @@ fn where_no_thread_can_be_had_it_comes_later_and_stops_nobody() {
                 drop(executor);
                 assert_eq!(results.try_recv().unwrap().unwrap(), 8);
             }
-            sys::limit(libc::RLIMIT_AS, libc::RLIM_INFINITY).unwrap();
             drop(refusal);
             if !end_comes_first {
                 assert_eq!(next(&results).unwrap(), 8);
@@ -306,7 +297,7 @@ fn where_no_thread_can_be_had_it_comes_later_and_stops_nobody() {
 #[test]
 fn where_no_thread_can_be_had_for_seconds_it_comes_all_the_same() {
     isolated(|| {
-        let executor = executor(1);
+        let executor = running(1);
         let _refusal = refuse_threads();
         let (sender, results) = channel();
         executor

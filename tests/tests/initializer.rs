@@ -8,10 +8,10 @@ use std::{
 
 use pool_core::{AnyError, Executor, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, builder, isolated,
+    Gate, Log, Misdeed, Scratch, builder, isolated, rounds,
     suite::{pids, why_broken},
     sys,
-    tasks::{cube, misbehave, pid},
+    tasks::{cube, misbehave, nothing, pid},
     until,
 };
 
@@ -267,5 +267,18 @@ fn an_unmarked_initializer_is_told() {
     isolated(|| {
         let error = builder(1).initializer(unmarked, ()).build().unwrap_err();
         assert!(error.to_string().contains("unmarked"), "{error}");
+    });
+}
+
+#[test]
+fn an_executor_that_cannot_be_built_leaves_nothing() {
+    isolated(|| {
+        let initialized = builder(2).initializer(nothing, ());
+        let preloaded = builder(2).preload(nothing, ());
+        for _ in 0..rounds() {
+            let _refusal = sys::refuse_threads();
+            initialized.clone().build().unwrap_err();
+            preloaded.clone().build().unwrap_err();
+        }
     });
 }
