@@ -58,7 +58,7 @@ pub(crate) use table::Table;
 /// A value that is passed to many calls for the price of a handle, and read as if it were here.
 ///
 /// `Executor::share` makes one of any value that serde knows: it is encoded once, and decoded once
-/// in each worker that gets it, and dropped there by a thread other than the task's.
+/// in each worker that gets it, and dropped there, as a rule by a thread other than the task's.
 /// `Executor::share_slice` makes one of plain numbers and `Executor::share_str` of text, which workers
 /// read in place, without any copy. `Shared::from_slice` and `Shared::<str>::from` make one in a task,
 /// for its result.

@@ -77,7 +77,12 @@ impl Service {
             Some(buffers) => {
                 self.end.answer_large(call.seq, status, &buffers);
                 self.spare = buffers.into();
-                self.spare.retain(|memory| memory.capacity() <= KEPT_MEMORY);
+                let mut left = KEPT_MEMORY;
+                self.spare.retain(|memory| {
+                    let rest = left.checked_sub(memory.capacity());
+                    left = rest.unwrap_or(left);
+                    rest.is_some()
+                });
             }
         }
         for encoded in [&mut self.arguments, &mut self.output] {
