@@ -247,7 +247,6 @@ impl<R> TaskFuture<R> {
     ///
     /// The callbacks of an executor run one after another on a thread of their own; those of several
     /// calls, in no certain order. A panic in one is reported by the panic hook and costs nothing else.
-    /// Should the system give no thread for some seconds, they run on one that tells of results.
     pub fn on_done(self, callback: impl FnOnce(Result<R, TaskError>) + Send + 'static)
     where
         R: 'static,
@@ -292,13 +291,14 @@ impl<R> Future for TaskFuture<R> {
     ///
     /// Never; polled again after it was ready, it yields an error of the kind `Decode`.
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let call = &self.call.call;
-        if !call.pool().poll_or_wake(call.id(), context.waker()) {
+        let this = self.get_mut();
+        let call = &mut this.call.call;
+        if !call.poll_or_wake(context.waker()) {
             return Poll::Pending;
         }
         Poll::Ready(decode(
             call.take(),
-            self.decoder,
+            this.decoder,
             call.pool().bounds().values,
         ))
     }

@@ -215,6 +215,17 @@ impl<R> AsCompleted<R> {
     }
 }
 
+impl<R> Drop for AsCompleted<R> {
+    fn drop(&mut self) {
+        for future in self.futures.iter().flatten() {
+            let call = &future.call.call;
+            if !call.pool().is_copy() {
+                call.pool().forget(call.id(), &self.signal);
+            }
+        }
+    }
+}
+
 impl<R> Iterator for AsCompleted<R> {
     type Item = (usize, Result<R, TaskError>);
 

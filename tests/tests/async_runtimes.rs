@@ -18,6 +18,7 @@ use pool_tests::{
     tasks::{cube, even, hang, misbehave, pass},
     until,
 };
+use smol::stream::StreamExt;
 use tokio::{runtime, task::JoinSet, time::timeout};
 
 /// Runs `future` in a runtime of several threads, and again in one of a single thread.
@@ -191,6 +192,30 @@ fn the_last_waker_is_woken() {
             panic!("woken, but not done");
         };
         assert_eq!(result.unwrap(), 5);
+    });
+}
+
+#[test]
+fn given_up_it_keeps_no_waker() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(2);
+        let gate = scratch.gate("gate");
+        let count = Arc::new(Count::default());
+        let mut future = executor.submit(pass, (gate.clone(), 5));
+        let handle = future.handle();
+        assert!(poll(Pin::new(&mut future), &count).is_pending());
+        assert_eq!(Arc::strong_count(&count), 2, "it waits");
+        drop(future);
+        assert_eq!(Arc::strong_count(&count), 1);
+        let mut stream = executor.map(pass, [(gate.clone(), 6)]).into_stream();
+        assert!(poll(pin!(stream.next()), &count).is_pending());
+        assert_eq!(Arc::strong_count(&count), 2, "it waits");
+        drop(stream);
+        assert_eq!(Arc::strong_count(&count), 1);
+        gate.open();
+        until("it is done all the same", || handle.is_done());
+        assert_eq!(count.0.load(Ordering::SeqCst), 0, "woken for nothing");
     });
 }
 

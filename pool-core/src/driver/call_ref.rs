@@ -1,12 +1,14 @@
 //! What futures and handles hold of a call.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 use pool_worker::registry::TaskId;
 
 use super::{Haste, Pool};
 use crate::calls::{CallId, Outcome};
+use crate::waiter::Waiter;
 
 /// What came of a call, unless it was taken before, and what task it was of.
 pub(crate) type Fate = (Option<TaskId>, Option<Outcome>);
@@ -20,6 +22,8 @@ pub(crate) struct CallRef {
     released: bool,
     /// To drop it is to stop the call.
     kills: bool,
+    /// It was polled before the call was done: a waker waits, which nobody else has put there.
+    polled: bool,
 }
 
 impl CallRef {
@@ -30,6 +34,7 @@ impl CallRef {
             id,
             released: false,
             kills: false,
+            polled: false,
         }
     }
 
@@ -55,6 +60,13 @@ impl CallRef {
     /// Waits until the call is done; `false` if `deadline` came first.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
         self.pool.wait(self.id, Haste::AtOnce, deadline).is_some()
+    }
+
+    /// Whether the call is done; if not, `waker` is woken once it is, unless this is dropped before.
+    pub(crate) fn poll_or_wake(&mut self, waker: &Waker) -> bool {
+        let done = self.pool.poll_or_wake(self.id, waker);
+        self.polled = !done;
+        done
     }
 
     /// Takes the outcome, if the call is done.
@@ -94,7 +106,15 @@ impl Drop for CallRef {
                 // Also where that came too late: calls behind it may have been taken back.
                 locked.turn();
             }
+            let mut forgotten = Vec::new();
+            if self.polled {
+                // Workers would hurry for nobody, and what is woken could not be dropped.
+                let is_waker = |waiter: &Waiter| matches!(waiter, Waiter::Future(_));
+                forgotten = locked.forget(self.id, is_waker);
+            }
             locked.release(self.id);
+            drop(locked);
+            drop(forgotten);
         }
     }
 }

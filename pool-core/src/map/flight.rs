@@ -34,8 +34,7 @@ struct Item {
 }
 
 /// An outcome that was taken, and the index of its input.
-// In this order, so that an outcome that was just made is copied in the parts that it was made of: a
-// processor stalls on others.
+// In this order, an outcome that was just made is copied in its parts: a processor stalls on others.
 #[repr(C)]
 pub(super) struct Taken {
     pub(super) outcome: Outcome,
@@ -232,8 +231,11 @@ impl Drop for Flight {
         if self.items.is_empty() || self.pool.is_copy() {
             return;
         }
+        // Nobody but its map has ever waited for them. Dropped after the lock.
+        let mut forgotten = Vec::new();
         let mut locked = self.pool.lock();
         for Item { id, .. } in self.items.drain(..).flatten() {
+            forgotten.append(&mut locked.forget(id, |_| true));
             if self.kill_on_drop {
                 locked.stop(id);
             } else {
