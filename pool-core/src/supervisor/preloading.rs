@@ -46,6 +46,11 @@ impl Preloading {
         self.reported && self.returned.load(Ordering::Acquire)
     }
 
+    /// Whether the fork server is not done with it.
+    fn runs(&self) -> bool {
+        !self.reported || self.call.is_some()
+    }
+
     /// Sends and takes what can be, and has the bell ring for the rest.
     fn pump(&mut self, arguments: &Payload) -> Result<Option<Answer>, Violation> {
         loop {
@@ -185,7 +190,9 @@ impl Supervisor {
         if let Some(preloading) = self.preloading.take_if(|preloading| preloading.is_done()) {
             let _ = self.epoll.remove(preloading.control.as_fd());
         }
-        let deadline = self.preloading.as_ref().and_then(|it| it.deadline);
+        let runs = |preloading: &&Preloading| preloading.runs();
+        let running = self.preloading.as_ref().filter(runs);
+        let deadline = running.and_then(|preloading| preloading.deadline);
         if deadline.is_some_and(|deadline| deadline <= Instant::now())
             && let Some(hook) = &self.hooks.preload
         {
@@ -195,7 +202,7 @@ impl Supervisor {
 
     /// Whether it was the preload that the fork server died in; the executor is broken then.
     pub(super) fn died_in_preload(&mut self) -> bool {
-        let runs = |preloading: &&Preloading| !preloading.reported || preloading.call.is_some();
+        let runs = |preloading: &&Preloading| preloading.runs();
         let Some(preloading) = self.preloading.as_ref().filter(runs) else {
             return false;
         };
@@ -235,6 +242,7 @@ impl Supervisor {
         if preloading.is_done() {
             return Some(Duration::ZERO);
         }
-        Some(preloading.deadline?.saturating_duration_since(now))
+        let deadline = preloading.deadline.filter(|_| preloading.runs());
+        Some(deadline?.saturating_duration_since(now))
     }
 }
