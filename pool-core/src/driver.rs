@@ -269,7 +269,6 @@ impl Pool {
         grace: Option<Duration>,
         queue_limit: QueueLimit,
     ) -> std::io::Result<Self> {
-        let poke = Arc::new(sys::event()?);
         Ok(Self {
             state: Mutex::new(State {
                 scheduler: Scheduler::new(size, spinners)
@@ -280,8 +279,8 @@ impl Pool {
                 ended: false,
             }),
             changed: Condvar::new(),
-            notifier: Notifier::new(Arc::clone(&poke)),
-            poke,
+            notifier: Notifier::default(),
+            poke: Arc::new(sys::event()?),
             owner: sys::forks(),
             isolation: Isolation::default(),
             spinners,

@@ -353,18 +353,17 @@ impl Executor {
         if !self.pool.wait_ended(deadline) {
             return false;
         }
-        // The thread may be waiting for just that.
-        self.pool.notifier().finish();
-        let supervisor = self
+        let mut supervisor = self
             .supervisor
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(supervisor) = supervisor {
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(supervisor) = supervisor.take() {
             // It has nothing left to do, and what panicked in it was reported.
             let _ = supervisor.join();
         }
+        drop(supervisor);
         fault::at(Site::Ended);
+        self.pool.notifier().finish();
         true
     }
 }

@@ -190,9 +190,6 @@ impl Supervisor {
                 self.timeout(&locked)
             };
             drop(locked);
-            // After the look, which spends the wake-up that may have been for this.
-            let notifier = pool.notifier().retry();
-            let timeout = timeout.into_iter().chain(notifier).min();
             self.end_stuck();
             if self.epoll.wait(&mut events, timeout).is_err() {
                 self.break_down("the event loop of the executor failed".into());

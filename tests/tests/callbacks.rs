@@ -254,55 +254,31 @@ fn one_may_wait_for_a_worker_that_has_to_be_initialized() {
     });
 }
 
-/// An executor whose supervising thread has begun: it has told of a death.
-fn running(workers: usize) -> Arc<Executor> {
-    let executor = executor(workers);
-    let killed = executor.submit(misbehave, Misdeed::Kill);
-    fails_with(killed.result(), TaskErrorKind::WorkerDied);
-    assert_eq!(pids(&executor).len(), workers);
-    executor
-}
-
 #[test]
-fn where_no_thread_can_be_had_it_comes_later_and_stops_nobody() {
+fn no_thread_has_to_be_had_for_it() {
     isolated(|| {
-        for end_comes_first in [false, true] {
-            let executor = running(2);
-            let refusal = refuse_threads();
-            let (sender, results) = channel();
-            let (release, released) = channel::<()>();
-            executor.submit(cube, 2).on_done(move |result| {
-                let _ = released.recv();
-                sender.send(result).unwrap();
-            });
-            assert_eq!(executor.submit(cube, 3).result().unwrap(), 27);
-            // To tell of a death is for the supervising thread to do.
-            let killed = executor.submit(misbehave, Misdeed::Kill);
-            fails_with(killed.result(), TaskErrorKind::WorkerDied);
-            assert_eq!(executor.submit(cube, 4).result().unwrap(), 64);
-            assert!(results.try_recv().is_err());
-            release.send(()).unwrap();
-            if end_comes_first {
-                drop(executor);
-                assert_eq!(results.try_recv().unwrap().unwrap(), 8);
-            }
-            drop(refusal);
-            if !end_comes_first {
-                assert_eq!(next(&results).unwrap(), 8);
-            }
-        }
-    });
-}
-
-#[test]
-fn where_no_thread_can_be_had_for_seconds_it_comes_all_the_same() {
-    isolated(|| {
-        let executor = running(1);
+        let executor = executor(2);
+        // What the executor has started has begun: it has told of a death.
+        let killed = executor.submit(misbehave, Misdeed::Kill);
+        fails_with(killed.result(), TaskErrorKind::WorkerDied);
+        assert_eq!(pids(&executor).len(), 2);
+        let (sender, begun) = channel();
+        let future = executor.submit(cube, 1);
+        executor
+            .submit(cube, 1)
+            .on_done(move |result| sender.send(result).unwrap());
+        next(&begun).unwrap();
+        pollster::block_on(future).unwrap();
         let _refusal = refuse_threads();
         let (sender, results) = channel();
-        executor
-            .submit(cube, 2)
-            .on_done(move |result| sender.send(result).unwrap());
+        let (release, released) = channel::<()>();
+        executor.submit(cube, 2).on_done(move |result| {
+            released.recv().unwrap();
+            sender.send(result).unwrap();
+        });
+        let killed = executor.submit(misbehave, Misdeed::Kill);
+        fails_with(killed.result(), TaskErrorKind::WorkerDied);
+        release.send(()).unwrap();
         assert_eq!(next(&results).unwrap(), 8);
     });
 }

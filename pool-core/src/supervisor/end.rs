@@ -32,7 +32,5 @@ impl Drop for End {
         let mut locked = self.0.lock();
         locked.end();
         drop(locked.dismiss());
-        drop(locked);
-        self.0.notifier().leave();
     }
 }
