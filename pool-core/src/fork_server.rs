@@ -40,6 +40,7 @@ pub(crate) struct ForkServer {
     session: Session,
     socket: OwnedFd,
     isolation: Isolation,
+    ended: bool,
 }
 
 impl ForkServer {
@@ -77,6 +78,7 @@ impl ForkServer {
             process,
             socket,
             isolation: Isolation::default(),
+            ended: false,
         };
         match server.await_ready(deadline) {
             Ok(isolation) => server.isolation = isolation,
@@ -156,11 +158,32 @@ impl ForkServer {
         Ok(Some((report, message.descriptors.pop())))
     }
 
-    /// Tells it to kill and reap all its workers and to end; returns at once.
-    pub(crate) fn finish(&self) {
+    /// Has it kill and reap all its workers, with what they have left, and end; by force if it does not
+    /// in so much time.
+    pub(crate) fn end(&mut self, timeout: Duration) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
         fault::at(Site::Finishes);
         // It fails only if the fork server is gone already.
         let _ = sys::end_of_sending(self.socket());
+        if !self.wait_gone(timeout).unwrap_or(false) {
+            self.end_by_force(timeout);
+        } else if !self.has_told_its_end() {
+            self.kill_left_overs();
+        }
+    }
+
+    /// Whether it ended in good order.
+    fn has_told_its_end(&self) -> bool {
+        loop {
+            match self.receive() {
+                Ok(Some((Report::Ended, _))) => return true,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return false,
+            }
+        }
     }
 
     /// Waits until it is gone; whether it is.
@@ -190,7 +213,7 @@ impl ForkServer {
 
     /// Kills it. Its workers die with it, but what they had started does not, see
     /// [`kill_left_overs`](Self::kill_left_overs): this is for a fork server that does not
-    /// [`finish`](Self::finish).
+    /// [`end`](Self::end).
     pub(crate) fn kill(&self) -> io::Result<()> {
         sys::kill(self.pidfd())
     }
@@ -235,10 +258,7 @@ impl Drop for ForkServer {
         if self.owner != std::process::id() {
             return;
         }
-        self.finish();
-        if !self.wait_gone(GONE_WITHIN).unwrap_or(false) {
-            self.end_by_force(GONE_WITHIN);
-        }
+        self.end(GONE_WITHIN);
     }
 }
 

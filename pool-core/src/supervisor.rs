@@ -295,7 +295,7 @@ impl Supervisor {
                 }
                 Ok(Some((Report::Preloaded { memory }, _))) => self.preloaded(memory),
                 Ok(Some((Report::Refused { reason }, _))) => self.fail_preload(&reason),
-                Ok(Some((Report::Ready { .. }, _))) => {}
+                Ok(Some((Report::Ready { .. } | Report::Ended, _))) => {}
                 Ok(None) => return,
                 Err(_) => {
                     // No more reports will come; the rest follows from its pidfd.
@@ -339,10 +339,7 @@ impl Supervisor {
         let members = self.pool.lock().dismiss();
         // Closing the control sockets ends the workers, and the fork server reaps them.
         drop(members);
-        self.server.finish();
-        if !self.server.wait_gone(GONE_WITHIN).unwrap_or(false) {
-            self.server.end_by_force(GONE_WITHIN);
-        }
+        self.server.end(GONE_WITHIN);
         let mut locked = self.pool.lock();
         for Remains { member, begun, .. } in self.remains.values() {
             for &id in begun {

@@ -39,6 +39,8 @@ use std::time::Duration;
 
 /// The most bytes of a request.
 const MAX_REQUEST: usize = 256;
+/// How long until what dead workers have left is looked for again, where it could not be.
+const SWEPT_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// What a fork server begins with.
 #[derive(Debug)]
@@ -106,6 +108,8 @@ struct Server {
     keeps_spare: bool,
     /// Whether a spare is to be forked as soon as there is nothing else to do.
     spare_is_due: bool,
+    /// What dead workers have left could not be looked for.
+    sweep_is_due: bool,
     spare: Option<Spare>,
     /// Reports that the socket had no room for.
     outbox: VecDeque<(Vec<u8>, Option<OwnedFd>)>,
@@ -134,6 +138,7 @@ impl Server {
             workers: HashMap::new(),
             keeps_spare: false,
             spare_is_due: false,
+            sweep_is_due: false,
             spare: None,
             outbox: VecDeque::new(),
         };
@@ -192,12 +197,12 @@ impl Server {
                 (self.application.as_fd(), Readiness::Read),
                 (self.deaths.as_fd(), Readiness::Read),
             ],
-            (self.spare_is_due && !is_behind).then_some(Duration::ZERO),
+            self.time_left(is_behind),
         )?;
         if seen.any(APPLICATION) || seen.ended(SOCKET) {
             return Ok(Turn::End);
         }
-        if seen.any(DEATHS) {
+        if seen.any(DEATHS) || self.sweep_is_due {
             // Before the children are looked at: a death in between is told of again.
             sys::drain(self.deaths.as_fd());
             self.reap()?;
@@ -207,9 +212,18 @@ impl Server {
         } else if seen.any(SOCKET) {
             return self.serve_request();
         } else if self.spare_is_due {
-            return self.fork_spare();
+            return Ok(self.fork_spare());
         }
         Ok(Turn::Next)
+    }
+
+    /// How long until there is something to do that nobody tells of.
+    fn time_left(&self, is_behind: bool) -> Option<Duration> {
+        if self.spare_is_due && !is_behind {
+            Some(Duration::ZERO)
+        } else {
+            self.sweep_is_due.then_some(SWEPT_AGAIN_AFTER)
+        }
     }
 
     fn serve_request(&mut self) -> io::Result<Turn> {
@@ -284,16 +298,19 @@ impl Server {
         }
     }
 
-    fn fork_spare(&mut self) -> io::Result<Turn> {
+    fn fork_spare(&mut self) -> Turn {
         self.spare_is_due = false;
-        let (ours, theirs) = sys::socket_pair()?;
-        match fault::try_at(Site::ServerSpare).and_then(|()| sys::fork()) {
-            Ok(Fork::Child) => return Ok(Turn::Forked(Post::Awaited(theirs))),
+        // Where it cannot be had, workers are forked when they are asked for.
+        let Ok((ours, theirs)) = fault::try_at(Site::ServerSpare).and_then(|()| sys::socket_pair())
+        else {
+            return Turn::Next;
+        };
+        match sys::fork() {
+            Ok(Fork::Child) => return Turn::Forked(Post::Awaited(theirs)),
             Ok(Fork::Parent(pid)) => self.spare = Some(Spare::new(pid, ours)),
-            // Workers are forked when they are asked for, then.
             Err(_) => {}
         }
-        Ok(Turn::Next)
+        Turn::Next
     }
 
     /// Reports each worker that has died, and kills what it left behind.
@@ -305,16 +322,20 @@ impl Server {
             }
             self.spare.take_if(|spare| spare.pid == pid);
         }
-        self.kill_left_overs()
+        // For want of descriptors, as it can be, workers are not to die.
+        self.sweep_is_due = self.kill_left_overs().is_err();
+        Ok(())
     }
 
-    /// Kills each child that is no worker.
-    fn kill_left_overs(&self) -> io::Result<()> {
+    /// Kills each child that is no worker; how many it could. One that has gained other rights than
+    /// this process has is out of its reach.
+    fn kill_left_overs(&self) -> io::Result<usize> {
         fault::try_at(Site::ServerSweeps)?;
-        sys::children()?
-            .into_iter()
-            .filter(|pid| !self.workers.contains_key(pid) && !self.is_spare(*pid))
-            .try_for_each(sys::kill_child)
+        let is_left_over = |pid: &u32| !self.workers.contains_key(pid) && !self.is_spare(*pid);
+        let left_overs = sys::children()?.into_iter().filter(is_left_over);
+        Ok(left_overs
+            .filter(|&pid| sys::kill_child(pid).is_ok())
+            .count())
     }
 
     fn is_spare(&self, pid: u32) -> bool {
@@ -326,9 +347,11 @@ impl Server {
         fault::at(Site::ServerEnds);
         self.workers.clear();
         self.spare = None;
-        while self.kill_left_overs().is_ok()
+        while self.kill_left_overs().is_ok_and(|killed| killed > 0)
             && matches!(sys::reap_any(true), Ok(Reaped::Child { .. }))
         {}
+        // The application may be gone.
+        let _ = self.report(&Report::Ended, None);
     }
 
     fn report(&mut self, report: &Report, pidfd: Option<OwnedFd>) -> io::Result<()> {

@@ -124,6 +124,8 @@ pub enum Report {
         /// The status as `waitpid(2)` gives it.
         status: i32,
     },
+    /// The fork server was told to end, all that was ever forked in it is gone, and it ends.
+    Ended,
 }
 
 /// From the application to a worker, on its control socket. The worker sends nothing there but its

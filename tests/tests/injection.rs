@@ -205,10 +205,13 @@ fn run(plan: &Plan) -> Result<(), String> {
     }
 }
 
-/// Whether no more than one call may fail, that which the worker ran.
+/// Whether no more than one call may fail, that which a worker ran.
 fn costs_one_call(fault: Fault) -> bool {
     let harms_others = matches!(fault.action, Action::Garbage | Action::Fail(_));
-    fault.process == Process::Worker && fault.count == LATER && !harms_others
+    let of_a_call = fault.process == Process::Worker && fault.count == LATER && !harms_others;
+    // What is swept away later was in nobody's way.
+    let of_a_sweep = fault.site == Site::ServerSweeps && matches!(fault.action, Action::Fail(_));
+    of_a_call || of_a_sweep
 }
 
 /// Has the fork server keep a spare, where faults are planted that need one.

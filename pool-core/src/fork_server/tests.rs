@@ -150,8 +150,9 @@ fn serves(start_method: StartMethod) {
     assert!(is_gone(&workers[1].pidfd, Duration::ZERO));
     assert!(!is_gone(&workers[0].pidfd, Duration::ZERO));
 
-    server.finish();
+    sys::end_of_sending(server.socket()).unwrap();
     assert!(server.wait_gone(SOON).unwrap());
+    assert!(server.has_told_its_end());
     for worker in &workers {
         assert!(is_gone(&worker.pidfd, Duration::ZERO));
         assert!(!fs::exists(format!("/proc/{}", worker.pid)).unwrap());
@@ -302,6 +303,7 @@ fn workers_die_with_a_killed_fork_server() {
     let worker = fork(&server, 0);
     server.kill().unwrap();
     assert!(server.wait_gone(SOON).unwrap());
+    assert!(!server.has_told_its_end());
     assert!(is_gone(&worker.pidfd, SOON));
 }
 
@@ -318,7 +320,7 @@ fn unread_reports_do_not_stop_the_fork_server_from_ending() {
     if let Some(error) = full {
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
     }
-    server.finish();
+    sys::end_of_sending(server.socket()).unwrap();
     assert!(server.wait_gone(SOON).unwrap());
 }
 
