@@ -189,7 +189,7 @@ impl Hook {
 }
 
 /// A call whose end is to be looked at.
-struct Pending<F> {
+struct Pending<F: Fn(&Pool, Result<(), String>)> {
     check: Arc<Check>,
     call: CallRef,
     then: F,
@@ -197,6 +197,22 @@ struct Pending<F> {
 
 impl<F: Fn(&Pool, Result<(), String>) + Send + Sync + 'static> Wake for Pending<F> {
     fn wake(self: Arc<Self>) {
+        self.tell();
+    }
+}
+
+impl<F: Fn(&Pool, Result<(), String>)> Drop for Pending<F> {
+    /// Also where a panic came first: nothing would ever be set up, nor the executor break.
+    fn drop(&mut self) {
+        if !self.call.pool().is_copy() {
+            self.tell();
+        }
+    }
+}
+
+impl<F: Fn(&Pool, Result<(), String>)> Pending<F> {
+    /// Tells once of the end, if it has come.
+    fn tell(&self) {
         let result = match self.call.take().1 {
             Some(Outcome::Returned(mut output)) => {
                 let checked = catch_unwind(AssertUnwindSafe(|| (self.check)(&mut output)));

@@ -143,11 +143,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Runs a waiter's code; a panic in it is reported by the panic hook and costs nothing else.
 fn run(waiter: Waiter) {
-    fault::at(Site::Notifies);
-    let outcome = catch_unwind(AssertUnwindSafe(|| match waiter {
-        Waiter::Thread(signal, number) => signal.fire(number),
-        Waiter::Future(waker) => waker.wake(),
-        Waiter::Callback(callback) => callback(),
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        fault::at(Site::Notifies);
+        match waiter {
+            Waiter::Thread(signal, number) => signal.fire(number),
+            Waiter::Future(waker) => waker.wake(),
+            Waiter::Callback(callback) => callback(),
+        }
     }));
     if let Err(payload) = outcome {
         // Dropping it is users' code as well, which may panic in its turn.
