@@ -150,13 +150,14 @@ impl ExecutorBuilder {
 
 /// Starts the threads of an executor; gives the supervising one.
 fn supervise(pool: &Arc<Pool>, server: ForkServer, plan: Plan) -> Result<JoinHandle<()>, Error> {
+    let not_started = |error| Error::io("start the threads of an executor", error);
+    pool.notifier().start().map_err(not_started)?;
     let supervisor = Supervisor::new(Arc::clone(pool), server, plan)
         .map_err(|error| Error::io("watch the fork server", error))?;
-    let supervise = thread::Builder::new().name("pool-supervisor".into());
-    pool.notifier()
-        .start()
-        .and_then(|()| supervise.spawn(move || supervisor.run()))
-        .map_err(|error| Error::io("start the threads of an executor", error))
+    thread::Builder::new()
+        .name("pool-supervisor".into())
+        .spawn(move || supervisor.run())
+        .map_err(not_started)
 }
 
 impl Executor {

@@ -256,9 +256,10 @@ impl Executor {
         locked.turn();
     }
 
-    /// Takes no new calls and waits for all that is pending, until no process is left.
+    /// Takes no new calls and waits for all that is pending, until no process is left and all callbacks
+    /// have run, however long they take.
     ///
-    /// Called from a callback, it does not wait for that callback.
+    /// Called from a callback, it does not wait for callbacks.
     pub fn shutdown(&self) {
         self.close();
         self.wait_ended(None);

@@ -14,6 +14,7 @@
 //!
 //! It ends when the application closes the socket or dies, with all that it has forked.
 
+mod end;
 mod fitness;
 mod new_worker;
 mod preload;
@@ -325,33 +326,6 @@ impl Server {
         // For want of descriptors, as it can be, workers are not to die.
         self.sweep_is_due = self.kill_left_overs().is_err();
         Ok(())
-    }
-
-    /// Kills each child that is no worker; how many it could. One that has gained other rights than
-    /// this process has is out of its reach.
-    fn kill_left_overs(&self) -> io::Result<usize> {
-        fault::try_at(Site::ServerSweeps)?;
-        let is_left_over = |pid: &u32| !self.workers.contains_key(pid) && !self.is_spare(*pid);
-        let left_overs = sys::children()?.into_iter().filter(is_left_over);
-        Ok(left_overs
-            .filter(|&pid| sys::kill_child(pid).is_ok())
-            .count())
-    }
-
-    fn is_spare(&self, pid: u32) -> bool {
-        self.spare.as_ref().is_some_and(|spare| spare.pid == pid)
-    }
-
-    /// Kills everything that was ever forked here, and waits until it is gone.
-    fn end(&mut self) {
-        fault::at(Site::ServerEnds);
-        self.workers.clear();
-        self.spare = None;
-        while self.kill_left_overs().is_ok_and(|killed| killed > 0)
-            && matches!(sys::reap_any(true), Ok(Reaped::Child { .. }))
-        {}
-        // The application may be gone.
-        let _ = self.report(&Report::Ended, None);
     }
 
     fn report(&mut self, report: &Report, pidfd: Option<OwnedFd>) -> io::Result<()> {

@@ -100,21 +100,20 @@ impl Clone for CallRef {
 impl Drop for CallRef {
     fn drop(&mut self) {
         if !self.released && !self.pool.is_copy() {
+            // Dropped after the lock.
+            let mut forgotten = Vec::new();
             let mut locked = self.pool.lock();
+            if self.polled {
+                // Workers would hurry for nobody, and what is woken could not be dropped.
+                let is_waker = |waiter: &Waiter| matches!(waiter, Waiter::Future(_));
+                forgotten.append(&mut locked.forget(self.id, is_waker));
+            }
             if self.kills && !locked.call(self.id).is_done() {
                 locked.stop(self.id);
                 // Also where that came too late: calls behind it may have been taken back.
                 locked.turn();
             }
-            let mut forgotten = Vec::new();
-            if self.polled {
-                // Workers would hurry for nobody, and what is woken could not be dropped.
-                let is_waker = |waiter: &Waiter| matches!(waiter, Waiter::Future(_));
-                forgotten = locked.forget(self.id, is_waker);
-            }
             locked.release(self.id);
-            drop(locked);
-            drop(forgotten);
         }
     }
 }

@@ -247,9 +247,13 @@ impl Supervisor {
         let now = Instant::now();
         while let Some((number, _)) = self.initializing.pop_front_if(|(_, end)| *end <= now) {
             let mut locked = self.pool.lock();
+            let Some((slot, _)) = locked.find(number) else {
+                continue;
+            };
+            locked.collect(slot);
             // One that was answered is only yet to be told of.
-            let is_stuck = |(_, member): (usize, &mut Member)| !member.ready && !member.is_idle();
-            let is_stuck = locked.find(number).is_some_and(is_stuck);
+            let is_stuck = |member: &mut Member| !member.ready && !member.is_idle();
+            let is_stuck = locked.member(slot).is_some_and(is_stuck);
             if is_stuck && let Some(initializer) = &self.hooks.initializer {
                 initializer.overdue(&mut locked, self.hooks.initializer_timeout);
             }

@@ -296,6 +296,35 @@ fn workers_of_a_dead_fork_server_make_no_last_calls() {
 }
 
 #[test]
+fn an_initializer_that_was_answered_is_not_out_of_time() {
+    let hooks = Hooks {
+        initializer: Some(fixture::hook("initializer")),
+        ..Hooks::default()
+    };
+    let (pool, mut supervisor) = supervisor(hooks);
+    for answers in [true, false] {
+        let mut locked = pool.lock();
+        let (member, mut worker) = fixture::worker(7, false);
+        locked.admit(0, member);
+        let call = locked.note_own(fixture::task(), fixture::arguments(1));
+        assert!(locked.place_own(0, call));
+        locked.turn();
+        drop(locked);
+        worker.claim().unwrap();
+        if answers {
+            worker.answer();
+        }
+        supervisor.initializing.push_back((7, Instant::now()));
+        supervisor.check_initializers();
+        let is_broken = matches!(pool.lock().gate(), Gate::Broken(_));
+        assert_eq!(is_broken, !answers);
+        drop(pool.lock().dismiss());
+    }
+    supervisor.tear_down();
+    pool.notifier().finish();
+}
+
+#[test]
 fn another_fork_server_may_isolate_better_but_not_worse() {
     let reason = |first, second| {
         let sandbox = Sandbox::from(Profile::Untrusted);
