@@ -53,5 +53,6 @@
 //!
 //! Under `Default`, a worker of the superuser's, or with `CAP_PERFMON`, can still read the environment and
 //! the list of mappings of the application (not its memory), and with `CAP_SYS_ADMIN` type into a terminal
-//! that it can open. Without Landlock's scopes, before Linux 6.12, `Default` holds
+//! that it can open. Under `Open`, a program that has gained privileges is out of reach, and does not end
+//! with the worker that started it. Without Landlock's scopes, before Linux 6.12, `Default` holds
 //! no-new-privileges, and being the first to end where memory is short, alone.
