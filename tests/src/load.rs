@@ -36,10 +36,11 @@ pub const PRELOADED: &str = "POOL_TEST_PRELOADED";
 /// The variable that tells that values may be wrong, as a worker may write anything.
 pub const GARBLED: &str = "POOL_TEST_GARBLED";
 
-/// Loads so many MiB, for good.
+/// Loads so many MiB, for good. The application sleeps by then, and has to be rung.
 #[task]
 fn preload(mebibytes: usize) {
     vec![1_u8; mebibytes << 20].leak();
+    thread::sleep(Duration::from_millis(A_WHILE));
 }
 
 /// The fork server that the worker comes from.
