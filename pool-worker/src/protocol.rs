@@ -124,7 +124,7 @@ pub enum Report {
         /// The status as `waitpid(2)` gives it.
         status: i32,
     },
-    /// The fork server was told to end, all that was ever forked in it is gone, and it ends.
+    /// The fork server ends, and all that was ever forked in it is gone but for what it may not kill.
     Ended,
 }
 

@@ -21,7 +21,7 @@ impl Server {
         self.spare.as_ref().is_some_and(|spare| spare.pid == pid)
     }
 
-    /// Kills everything that was ever forked here, waits until it is gone, and tells so.
+    /// Kills everything that was ever forked here, waits until it is gone, and tells so if it is.
     pub(super) fn end(&mut self) {
         fault::at(Site::ServerEnds);
         self.workers.clear();
