@@ -151,7 +151,8 @@ impl ExecutorBuilder {
 /// Starts the threads of an executor; gives the supervising one.
 fn supervise(pool: &Arc<Pool>, server: ForkServer, plan: Plan) -> Result<JoinHandle<()>, Error> {
     let not_started = |error| Error::io("start the threads of an executor", error);
-    pool.notifier().start().map_err(not_started)?;
+    let hooks = !plan.hooks.is_empty();
+    pool.notifier().start(hooks).map_err(not_started)?;
     let supervisor = Supervisor::new(Arc::clone(pool), server, plan)
         .map_err(|error| Error::io("watch the fork server", error))?;
     thread::Builder::new()

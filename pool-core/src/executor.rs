@@ -1,12 +1,13 @@
 //! The executor: the handle that users hold.
 
+mod ends;
+
 use std::any::type_name;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pool_worker::fault::{self, Site};
 use pool_worker::{Plain, Shared, Task};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -248,55 +249,6 @@ impl Executor {
         refusal.map_or(Ok(()), |error| Err(error.side(Side::Sharing)))
     }
 
-    /// Takes no new calls; returns at once. What was submitted is still run.
-    pub fn close(&self) {
-        fault::at(Site::Closes);
-        let mut locked = self.pool.lock();
-        locked.close();
-        locked.turn();
-    }
-
-    /// Takes no new calls and waits for all that is pending, until no process is left and all callbacks
-    /// have run, however long they take.
-    ///
-    /// Called from a callback, it does not wait for callbacks.
-    pub fn shutdown(&self) {
-        self.close();
-        self.wait_ended(None);
-    }
-
-    /// Takes no new calls, waits for what is pending at most for `timeout`, and then kills.
-    /// `true` if all was done in time.
-    pub fn shutdown_timeout(&self, timeout: Duration) -> bool {
-        self.close();
-        let in_time = self.wait_ended(Instant::now().checked_add(timeout));
-        if !in_time {
-            self.kill();
-        }
-        in_time
-    }
-
-    /// Takes no new calls, cancels what has not begun, and waits for what runs.
-    pub fn shutdown_now(&self) {
-        let mut locked = self.pool.lock();
-        locked.close();
-        locked.cancel_queued();
-        locked.turn();
-        drop(locked);
-        self.wait_ended(None);
-    }
-
-    /// Kills the workers and returns when they are gone. What has not begun is cancelled, what runs
-    /// yields [`Killed`](crate::TaskErrorKind::Killed); results that have arrived count.
-    pub fn kill(&self) {
-        let mut locked = self.pool.lock();
-        locked.close();
-        locked.kill_all();
-        locked.turn();
-        drop(locked);
-        self.wait_ended(None);
-    }
-
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
@@ -347,37 +299,6 @@ impl Executor {
         let mut locked = self.pool.lock();
         locked.turn();
         locked.stats()
-    }
-
-    /// Waits until no process of this executor is left, and ends its threads.
-    fn wait_ended(&self, deadline: Option<Instant>) -> bool {
-        if !self.pool.wait_ended(deadline) {
-            return false;
-        }
-        let mut supervisor = self
-            .supervisor
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(supervisor) = supervisor.take() {
-            // It has nothing left to do, and what panicked in it was reported.
-            let _ = supervisor.join();
-        }
-        drop(supervisor);
-        fault::at(Site::Ended);
-        self.pool.notifier().finish();
-        true
-    }
-}
-
-impl Drop for Executor {
-    fn drop(&mut self) {
-        if self.pool.is_copy() {
-            // It is not this process's to end.
-        } else if thread::panicking() {
-            self.kill();
-        } else {
-            self.shutdown();
-        }
     }
 }
 

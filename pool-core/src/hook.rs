@@ -3,7 +3,6 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Wake;
 use std::time::Duration;
 
 use pool_worker::Task;
@@ -150,14 +149,14 @@ impl Hook {
         Some((self.task.ok()?, self.arguments.as_ref().ok()?))
     }
 
-    /// A call of it, for the caller to place. What comes of it is told to `then`, among the wakers,
-    /// as decoding and the error's text are users' code, and as callbacks may wait for the worker. A
-    /// worker's death is not told: the supervising thread sees to it.
+    /// A call of it, for the caller to place. What comes of it is told to `then`, by a thread for that,
+    /// as decoding and the error's text are users' code. A worker's death is not told: the supervising
+    /// thread sees to it.
     pub(crate) fn call(
         &self,
         pool: &Arc<Pool>,
         locked: &mut Locked<'_>,
-        then: impl Fn(&Pool, Result<(), String>) + Send + Sync + 'static,
+        then: impl Fn(&Pool, Result<(), String>) + Send + 'static,
     ) -> Option<CallId> {
         let (task, arguments) = self.valid()?;
         let id = locked.note_own(task, arguments.clone());
@@ -167,7 +166,7 @@ impl Hook {
             then,
         };
         // A fresh call is not done, so the waiter stays with it.
-        let _ = locked.wait(id, Waiter::Future(Arc::new(pending).into()));
+        let _ = locked.wait(id, Waiter::Hook(Box::new(move || drop(pending))));
         Some(id)
     }
 
@@ -188,21 +187,15 @@ impl Hook {
     }
 }
 
-/// A call whose end is to be looked at.
+/// A call whose end is to be looked at, when this is dropped: also where a panic came first, or nothing
+/// would ever be set up, nor the executor break.
 struct Pending<F: Fn(&Pool, Result<(), String>)> {
     check: Arc<Check>,
     call: CallRef,
     then: F,
 }
 
-impl<F: Fn(&Pool, Result<(), String>) + Send + Sync + 'static> Wake for Pending<F> {
-    fn wake(self: Arc<Self>) {
-        self.tell();
-    }
-}
-
 impl<F: Fn(&Pool, Result<(), String>)> Drop for Pending<F> {
-    /// Also where a panic came first: nothing would ever be set up, nor the executor break.
     fn drop(&mut self) {
         if !self.call.pool().is_copy() {
             self.tell();
@@ -211,7 +204,7 @@ impl<F: Fn(&Pool, Result<(), String>)> Drop for Pending<F> {
 }
 
 impl<F: Fn(&Pool, Result<(), String>)> Pending<F> {
-    /// Tells once of the end, if it has come.
+    /// Tells of the end, if it has come.
     fn tell(&self) {
         let result = match self.call.take().1 {
             Some(Outcome::Returned(mut output)) => {
@@ -258,9 +251,16 @@ impl Hooks {
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
+        self.each().try_for_each(Hook::validate)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.each().next().is_none()
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Hook> {
         [&self.preload, &self.initializer, &self.on_worker_exit]
             .into_iter()
             .flatten()
-            .try_for_each(Hook::validate)
     }
 }

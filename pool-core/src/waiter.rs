@@ -14,6 +14,8 @@ pub(crate) enum Waiter {
     Future(Waker),
     /// A function that is run with the callbacks.
     Callback(Box<dyn FnOnce() + Send>),
+    /// What the executor itself has to do once a call is done that it made of its own accord.
+    Hook(Box<dyn FnOnce() + Send>),
 }
 
 impl fmt::Debug for Waiter {
@@ -22,6 +24,7 @@ impl fmt::Debug for Waiter {
             Self::Thread(..) => "Thread",
             Self::Future(_) => "Future",
             Self::Callback(_) => "Callback",
+            Self::Hook(_) => "Hook",
         })
     }
 }

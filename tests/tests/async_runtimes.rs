@@ -6,16 +6,17 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{Sender, channel},
     },
     task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
 
-use pool_core::{TaskErrorKind, TaskFuture};
+use pool_core::{Executor, TaskErrorKind, TaskFuture};
 use pool_tests::{
-    Misdeed, Scratch, executor, fails_with, isolated,
-    tasks::{cube, even, hang, misbehave, pass},
+    Misdeed, PATIENCE, Scratch, executor, fails_with, isolated,
+    tasks::{cube, even, hang, misbehave, nothing, pass},
     until,
 };
 use smol::stream::StreamExt;
@@ -247,6 +248,36 @@ fn a_panicking_waker_hurts_nobody() {
         assert_eq!(pollster::block_on(executor.submit(cube, 3)).unwrap(), 27);
         until("it is done", || future.is_done());
         assert_eq!(pollster::block_on(future).unwrap(), 5);
+    });
+}
+
+/// Ends its executor.
+struct Ending(Executor, Sender<()>);
+
+impl Wake for Ending {
+    fn wake(self: Arc<Self>) {
+        self.0.shutdown();
+        self.1.send(()).unwrap();
+    }
+}
+
+#[test]
+fn a_waker_may_wait_for_a_worker_that_has_to_be_initialized() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let builder = Executor::builder().workers(1).initializer(nothing, ());
+        let executor = builder.build().unwrap();
+        let gate = scratch.gate("gate");
+        let _first = executor.submit(pass, (gate.clone(), 5));
+        let mut dying = pin!(executor.submit(misbehave, Misdeed::Kill));
+        let cubed = executor.submit(cube, 3);
+        let (sender, ended) = channel();
+        let waker = Waker::from(Arc::new(Ending(executor, sender)));
+        let mut context = Context::from_waker(&waker);
+        assert!(dying.as_mut().poll(&mut context).is_pending());
+        gate.open();
+        ended.recv_timeout(PATIENCE).expect("the executor ends");
+        assert_eq!(cubed.result().unwrap(), 27);
     });
 }
 

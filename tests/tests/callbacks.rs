@@ -255,6 +255,42 @@ fn one_may_wait_for_a_worker_that_has_to_be_initialized() {
 }
 
 #[test]
+fn whoever_ends_the_executor_waits_for_them() {
+    isolated(|| {
+        let executor = executor(1);
+        let (release, released) = channel::<()>();
+        let (sender, begun) = channel();
+        executor.submit(cube, 2).on_done(move |result| {
+            sender.send(result.unwrap()).unwrap();
+            // Until it is released by a message, or by the end of who would send it.
+            let _ = released.recv();
+            sender.send(0).unwrap();
+        });
+        assert_eq!(next(&begun), 8);
+        let in_time = executor.shutdown_timeout(Duration::from_millis(30));
+        assert!(!in_time, "it has not run to its end");
+        assert_eq!(pool_tests::processes(), Vec::<String>::new());
+        let (sender, ended) = channel();
+        thread::scope(|scope| {
+            // Dropped where a check fails, or the scope would never end.
+            let release = release;
+            for end in [Executor::shutdown, Executor::kill] {
+                let (executor, sender) = (&executor, sender.clone());
+                scope.spawn(move || {
+                    end(executor);
+                    sender.send(()).unwrap();
+                });
+            }
+            let early = ended.recv_timeout(Duration::from_millis(30));
+            early.expect_err("both wait for it");
+            release.send(()).unwrap();
+            (0..2).for_each(|_| next(&ended));
+            assert_eq!(begun.try_recv(), Ok(0));
+        });
+    });
+}
+
+#[test]
 fn no_thread_has_to_be_had_for_it() {
     isolated(|| {
         let executor = executor(2);

@@ -155,8 +155,8 @@ impl ExecutorBuilder {
     /// a worker has gathered, or to sign off elsewhere.
     ///
     /// [`shutdown_timeout`](crate::Executor::shutdown_timeout) counts its time, too. It does not run
-    /// in a worker that died or was killed, nor when the application itself ends
-    /// without dropping the executor. An error or a panic of it is told on standard error, and
+    /// in a worker that died or was killed, nor in one that was still being set up, nor when the
+    /// application itself ends without dropping the executor. An error or a panic of it is told on standard error, and
     /// costs nothing else.
     ///
     /// ```

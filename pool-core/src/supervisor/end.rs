@@ -17,7 +17,7 @@ fn fail_all(pool: &Pool, reason: &str) {
 pub(crate) fn abandon(pool: &Pool) {
     fail_all(pool, "it could not be started");
     drop(pool.lock().dismiss());
-    pool.notifier().finish();
+    pool.notifier().finish(None);
 }
 
 /// Tells everybody that the supervising thread is at its end, however it came to that.

@@ -77,7 +77,7 @@ fn last_calls_that_nobody_makes_hold_nothing() {
     locked.kill_all();
     drop(locked);
     supervisor.tear_down();
-    pool.notifier().finish();
+    pool.notifier().finish(None);
     let heart = Arc::downgrade(&pool);
     drop(pool);
     assert!(is_dropped(&heart), "a call that nobody makes holds it");
@@ -109,7 +109,7 @@ fn a_preload_is_answered_once() {
     assert!(reason.contains("answered twice"), "{reason}");
     drop(locked);
     supervisor.tear_down();
-    pool.notifier().finish();
+    pool.notifier().finish(None);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn the_end_of_a_preload_is_seen_although_its_wake_up_was_spent() {
     supervisor.check_preload();
     assert!(supervisor.asks_for_workers());
     supervisor.tear_down();
-    pool.notifier().finish();
+    pool.notifier().finish(None);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_fork_server_that_tells_of_no_death_is_killed() {
     supervisor.server_gone();
     assert!(supervisor.remains.is_empty());
     supervisor.tear_down();
-    pool.notifier().finish();
+    pool.notifier().finish(None);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_worker_that_cannot_be_kept_is_forgotten() {
     assert_eq!(supervisor.retiring_time_left(Instant::now()), None);
     assert_eq!(supervisor.vacancies.len(), 1, "another one is asked for");
     supervisor.tear_down();
-    pool.notifier().finish();
+    pool.notifier().finish(None);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn workers_of_a_dead_fork_server_make_no_last_calls() {
     supervisor.server_gone();
     assert_eq!(pool.lock().present(), 0);
     supervisor.tear_down();
-    pool.notifier().finish();
+    pool.notifier().finish(None);
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn an_initializer_that_was_answered_is_not_out_of_time() {
         drop(pool.lock().dismiss());
     }
     supervisor.tear_down();
-    pool.notifier().finish();
+    pool.notifier().finish(None);
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn another_fork_server_may_isolate_better_but_not_worse() {
             _ => None,
         };
         supervisor.tear_down();
-        pool.notifier().finish();
+        pool.notifier().finish(None);
         reason
     };
     let (forked, executed) = (StartMethod::ForkServer, StartMethod::Spawn);
