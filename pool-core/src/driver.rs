@@ -108,9 +108,12 @@ impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let told = self.take_told();
         let spent = self.take_spent();
-        self.state = None;
-        if !told.is_empty() {
-            self.pool.notifier.notify(told);
+        if told.is_empty() {
+            self.state = None;
+        } else {
+            self.pool.notifier.expect(&told);
+            self.state = None;
+            self.pool.notifier.tell(told);
         }
         drop(spent);
     }

@@ -346,9 +346,10 @@
 //! | [`shutdown_now`](crate::Executor::shutdown_now) | is cancelled | ends | when that is done |
 //! | [`kill`](crate::Executor::kill), and dropping while panicking | is cancelled | is killed | when that is done |
 //!
-//! All but `close` wait for callbacks as well, where they are not called from one, and leave no process,
-//! descriptor or thread of the executor behind. Only `shutdown_timeout` does not wait for ever: a
-//! callback that still runs a second after the kill keeps its thread, and dropping waits for it. If the application ends
+//! All but `close` wait for callbacks as well, where they are not called from one, and leave no process
+//! or thread of the executor behind; its last descriptor goes with its last future. Only
+//! `shutdown_timeout` does not wait for ever: a callback that still runs a second after the kill keeps
+//! its thread, and dropping waits for it. If the application ends
 //! otherwise, by a signal say, its workers end within moments, busy or not.
 
 pub mod from_other_pools;

@@ -6,16 +6,24 @@
 //! of them for a worker that has yet to be initialized, so each kind has a thread. They are there from
 //! the start, as a thread that is started only when it is needed may not be had then.
 
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, JoinHandle, ThreadId};
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use pool_worker::fault::{self, Site};
 
 use crate::waiter::{Waiter, wait_while};
+
+thread_local! {
+    /// For whom this thread runs waiters.
+    static RUNS_FOR: Cell<*const Backlog> = const { Cell::new(ptr::null()) };
+}
 
 /// A thread that runs waiters one after another.
 #[derive(Debug)]
@@ -23,17 +31,17 @@ struct Lane {
     name: &'static str,
     /// While the thread is there.
     sender: Mutex<Option<Sender<Waiter>>>,
-    backlog: Arc<Backlog>,
     /// Locked by whoever waits for its end, so that all others wait as well.
     thread: Mutex<Option<JoinHandle<()>>>,
-    id: OnceLock<ThreadId>,
 }
 
-/// How many waiters were handed over to a thread, and have not run to their end.
+/// How many waiters, but for threads, are to be told and have not run to their end.
 #[derive(Debug, Default)]
 struct Backlog {
-    count: Mutex<usize>,
-    emptied: Condvar,
+    count: AtomicUsize,
+    /// Whether somebody waits for their end.
+    awaited: Mutex<bool>,
+    ended: Condvar,
 }
 
 /// Hands waiters over to the threads that run them.
@@ -42,6 +50,7 @@ pub(crate) struct Notifier {
     callbacks: Lane,
     wakers: Lane,
     hooks: Lane,
+    backlog: Arc<Backlog>,
 }
 
 impl Default for Notifier {
@@ -50,6 +59,7 @@ impl Default for Notifier {
             callbacks: Lane::new("pool-callbacks"),
             wakers: Lane::new("pool-wakers"),
             hooks: Lane::new("pool-hooks"),
+            backlog: Arc::default(),
         }
     }
 }
@@ -57,30 +67,57 @@ impl Default for Notifier {
 impl Notifier {
     /// Starts the threads, the one for `hooks` only where there are any.
     pub(crate) fn start(&self, hooks: bool) -> io::Result<()> {
-        self.callbacks.start()?;
-        self.wakers.start()?;
-        if hooks { self.hooks.start() } else { Ok(()) }
+        self.callbacks.start(&self.backlog)?;
+        self.wakers.start(&self.backlog)?;
+        if hooks {
+            self.hooks.start(&self.backlog)?;
+        }
+        Ok(())
     }
 
     /// Tells everybody in `waiters` that what they waited for is there.
     pub(crate) fn notify(&self, waiters: Vec<Waiter>) {
+        self.expect(&waiters);
+        self.tell(waiters);
+    }
+
+    /// Takes note that `waiters` will be told, for whoever holds the lock under which their calls came
+    /// to be done: the executor may end as soon as it is let go of.
+    pub(crate) fn expect(&self, waiters: &[Waiter]) {
+        let is_run = |waiter: &&Waiter| !matches!(waiter, Waiter::Thread(..));
+        let more = waiters.iter().filter(is_run).count();
+        self.backlog.count.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Tells `waiters` that were noted.
+    pub(crate) fn tell(&self, waiters: Vec<Waiter>) {
         for waiter in waiters {
-            match waiter {
-                Waiter::Thread(signal, number) => signal.fire(number),
-                Waiter::Future(_) => self.wakers.hand_over(waiter),
-                Waiter::Callback(_) => self.callbacks.hand_over(waiter),
-                Waiter::Hook(_) => self.hooks.hand_over(waiter),
-            }
+            let lane = match waiter {
+                Waiter::Thread(signal, number) => {
+                    signal.fire(number);
+                    continue;
+                }
+                Waiter::Future(_) => &self.wakers,
+                Waiter::Callback(_) => &self.callbacks,
+                Waiter::Hook(_) => &self.hooks,
+            };
+            lane.hand_over(waiter, &self.backlog);
         }
     }
 
-    /// Waits until all that was handed over has run, and ends the threads; does not wait where one of
+    /// Has the threads end, and waits until all that were noted have run; does not wait where one of
     /// them calls it. `false` if `deadline` came first.
     pub(crate) fn finish(&self, deadline: Option<Instant>) -> bool {
         let lanes = [&self.callbacks, &self.wakers, &self.hooks];
         lanes.into_iter().for_each(Lane::close);
-        lanes.into_iter().any(Lane::is_current)
-            || lanes.into_iter().all(|lane| lane.await_end(deadline))
+        if RUNS_FOR.get() == Arc::as_ptr(&self.backlog) {
+            return true;
+        }
+        let in_time = self.backlog.await_end(deadline);
+        if in_time {
+            lanes.into_iter().for_each(Lane::await_end);
+        }
+        in_time
     }
 }
 
@@ -89,54 +126,39 @@ impl Lane {
         Self {
             name,
             sender: Mutex::default(),
-            backlog: Arc::default(),
             thread: Mutex::default(),
-            id: OnceLock::new(),
         }
     }
 
-    fn start(&self) -> io::Result<()> {
+    fn start(&self, backlog: &Arc<Backlog>) -> io::Result<()> {
         fault::try_at(Site::NotifierThread)?;
-        let (sender, receiver) = channel();
-        let backlog = Arc::clone(&self.backlog);
-        let work = move || {
-            for waiter in receiver {
-                run(waiter);
-                backlog.done();
-            }
-        };
-        let thread = thread::Builder::new().name(self.name.into()).spawn(work)?;
-        let _ = self.id.set(thread.thread().id());
+        let (sender, thread) = self.spawn(backlog)?;
         *lock(&self.sender) = Some(sender);
         *lock(&self.thread) = Some(thread);
         Ok(())
     }
 
-    fn hand_over(&self, waiter: Waiter) {
+    /// A thread that runs what is sent to it.
+    fn spawn(&self, backlog: &Arc<Backlog>) -> io::Result<(Sender<Waiter>, JoinHandle<()>)> {
+        let (sender, receiver) = channel();
+        let backlog = Arc::clone(backlog);
+        let thread = thread::Builder::new()
+            .name(self.name.into())
+            .spawn(move || backlog.run_all(receiver))?;
+        Ok((sender, thread))
+    }
+
+    fn hand_over(&self, waiter: Waiter, backlog: &Arc<Backlog>) {
         if let Some(sender) = &*lock(&self.sender) {
-            *lock(&self.backlog.count) += 1;
             // The receiver lives until the sender goes.
             let _ = sender.send(waiter);
-        } else {
-            self.run_apart(waiter);
+            return;
         }
-    }
-
-    /// Runs what comes when the executor has ended, which no other call waits for.
-    fn run_apart(&self, waiter: Waiter) {
-        let (sender, receiver) = channel();
-        let started = thread::Builder::new()
-            .name(self.name.into())
-            .spawn(move || receiver.into_iter().for_each(run));
-        match started {
-            Ok(_) => drop(sender.send(waiter)),
-            Err(_) => run(waiter),
+        // It comes when the executor has ended: no other call waits for it.
+        match self.spawn(backlog) {
+            Ok((sender, _)) => drop(sender.send(waiter)),
+            Err(_) => backlog.run_here(waiter),
         }
-    }
-
-    /// Whether this is called from what the thread runs.
-    fn is_current(&self) -> bool {
-        self.id.get() == Some(&thread::current().id())
     }
 
     /// Lets the thread end once it has run what was handed over.
@@ -144,31 +166,45 @@ impl Lane {
         *lock(&self.sender) = None;
     }
 
-    fn await_end(&self, deadline: Option<Instant>) -> bool {
-        let in_time = self.backlog.await_end(deadline);
-        if in_time && let Some(thread) = lock(&self.thread).take() {
+    fn await_end(&self) {
+        if let Some(thread) = lock(&self.thread).take() {
             // It has nothing left to do but for what users keep local to it, and caught all panics.
             let _ = thread.join();
         }
-        in_time
     }
 }
 
 impl Backlog {
-    /// Takes note that one more has run.
-    fn done(&self) {
-        let mut count = lock(&self.count);
-        *count -= 1;
-        if *count == 0 {
-            self.emptied.notify_all();
+    /// What a thread does that is there to run waiters.
+    fn run_all(&self, waiters: Receiver<Waiter>) {
+        RUNS_FOR.set(self);
+        for waiter in waiters {
+            run(waiter);
+            self.note_done();
+        }
+    }
+
+    /// Runs a waiter on a thread that is there for something else.
+    fn run_here(&self, waiter: Waiter) {
+        let former = RUNS_FOR.replace(self);
+        run(waiter);
+        RUNS_FOR.set(former);
+        self.note_done();
+    }
+
+    fn note_done(&self) {
+        let was_last = self.count.fetch_sub(1, Ordering::AcqRel) == 1;
+        if was_last && *lock(&self.awaited) {
+            self.ended.notify_all();
         }
     }
 
     /// Waits until all have run; `false` if `deadline` came first.
     fn await_end(&self, deadline: Option<Instant>) -> bool {
-        wait_while(&self.emptied, lock(&self.count), deadline, |count| {
-            *count > 0
-        })
+        let mut awaited = lock(&self.awaited);
+        *awaited = true;
+        let pending = |_: &bool| self.count.load(Ordering::Acquire) > 0;
+        wait_while(&self.ended, awaited, deadline, pending)
     }
 }
 

@@ -24,6 +24,9 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How often to look whether a call should move to an idle worker, while one could, and whether a
 /// full control socket has room again.
 const BALANCE_EVERY: Duration = Duration::from_millis(1);
+/// How long to sleep at most. Where other code of the application has closed what this thread sleeps on,
+/// nothing wakes it any more, and only the next sleep fails.
+const SLEEPS_AT_MOST: Duration = Duration::from_secs(5);
 /// How long after its control socket a process that dies may take to be dead.
 const DYING_WITHIN: Duration = Duration::from_millis(100);
 /// The pause before a worker is asked for again that could not be had, at first and at most.
@@ -185,14 +188,17 @@ impl Supervisor {
             }
             locked.arm_alarms();
             let timeout = if more {
-                Some(Duration::ZERO)
+                Duration::ZERO
             } else {
                 self.timeout(&locked)
             };
             drop(locked);
             self.end_stuck();
-            if self.epoll.wait(&mut events, timeout).is_err() {
-                self.break_down("the event loop of the executor failed".into());
+            if let Err(error) = self.epoll.wait(&mut events, timeout) {
+                self.break_down(format!(
+                    "its event loop failed: {error}; if nothing else explains that, other code of this \
+                     process has closed a descriptor that is not its own"
+                ));
                 break;
             }
             for token in events.drain(..) {
@@ -217,7 +223,7 @@ impl Supervisor {
     }
 
     /// How long to sleep at most.
-    fn timeout(&self, locked: &Locked<'_>) -> Option<Duration> {
+    fn timeout(&self, locked: &Locked<'_>) -> Duration {
         let now = Instant::now();
         let behind = locked.retry_errands();
         let balance = (behind || locked.is_unbalanced()).then_some(BALANCE_EVERY);
@@ -267,7 +273,7 @@ impl Supervisor {
         ]
         .into_iter()
         .flatten()
-        .min()
+        .fold(SLEEPS_AT_MOST, Duration::min)
     }
 
     /// Kills workers that closed their control socket and did not die of themselves: they cannot

@@ -11,10 +11,11 @@ use std::{
 
 use pool_core::{Executor, TaskErrorKind};
 use pool_tests::{
-    Misdeed, PATIENCE, Scratch, fails_with, isolated,
+    Misdeed, PATIENCE, Scratch, fails_with, isolated, processes,
     suite::{held, pids},
     sys::refuse_threads,
     tasks::{cube, even, hang, misbehave, nothing, pid},
+    until,
 };
 
 fn executor(workers: usize) -> Arc<Executor> {
@@ -269,7 +270,7 @@ fn whoever_ends_the_executor_waits_for_them() {
         assert_eq!(next(&begun), 8);
         let in_time = executor.shutdown_timeout(Duration::from_millis(30));
         assert!(!in_time, "it has not run to its end");
-        assert_eq!(pool_tests::processes(), Vec::<String>::new());
+        assert_eq!(processes(), Vec::<String>::new());
         let (sender, ended) = channel();
         thread::scope(|scope| {
             // Dropped where a check fails, or the scope would never end.
@@ -287,6 +288,26 @@ fn whoever_ends_the_executor_waits_for_them() {
             (0..2).for_each(|_| next(&ended));
             assert_eq!(begun.try_recv(), Ok(0));
         });
+    });
+}
+
+#[test]
+fn one_that_is_added_by_one_is_waited_for() {
+    isolated(|| {
+        let executor = executor(1);
+        let done = executor.submit(cube, 1);
+        assert!(done.wait_timeout(PATIENCE));
+        let (sender, ran) = channel();
+        executor.submit(cube, 2).on_done(move |_| {
+            until("the processes are gone", || processes().is_empty());
+            done.on_done(move |result| {
+                let (_never, nothing) = channel::<()>();
+                let _ = nothing.recv_timeout(Duration::from_millis(30));
+                sender.send(result.unwrap()).unwrap();
+            });
+        });
+        executor.shutdown();
+        assert_eq!(ran.try_recv(), Ok(1));
     });
 }
 

@@ -24,7 +24,7 @@ impl Executor {
     /// Takes no new calls and waits for all that is pending, until no process is left and all callbacks
     /// have run, however long they take.
     ///
-    /// Called from a callback, it does not wait for callbacks.
+    /// Called from a callback, or by a waker, it does not wait for callbacks.
     pub fn shutdown(&self) {
         self.close();
         self.wait_ended(None);
@@ -32,7 +32,8 @@ impl Executor {
 
     /// Takes no new calls, waits for what is pending at most for `timeout`, and then kills.
     /// `true` if all was done in time, callbacks included; else these have a second more, after which
-    /// only dropping the executor waits for them. Called from a callback, it does not wait for any.
+    /// they are left to run: dropping the executor waits for them. As to calls from callbacks, see
+    /// [`shutdown`](Self::shutdown).
     pub fn shutdown_timeout(&self, timeout: Duration) -> bool {
         self.close();
         let in_time = self.wait_ended(Instant::now().checked_add(timeout));

@@ -129,7 +129,7 @@ fn the_end_of_a_preload_is_seen_although_its_wake_up_was_spent() {
     // As after a look at it that came too early.
     let mut locked = pool.lock();
     let _ = locked.look();
-    assert_eq!(supervisor.timeout(&locked), Some(Duration::ZERO));
+    assert_eq!(supervisor.timeout(&locked), Duration::ZERO);
     drop(locked);
     supervisor.check_preload();
     assert!(supervisor.asks_for_workers());
@@ -144,7 +144,7 @@ fn a_fork_server_that_tells_of_no_death_is_killed() {
     let (member, _worker) = fixture::worker(7, true);
     supervisor.remains.insert(7, Remains::new(member, vec![]));
     supervisor.request_within = Duration::from_millis(1);
-    let left = supervisor.timeout(&pool.lock()).unwrap();
+    let left = supervisor.timeout(&pool.lock());
     assert!(left <= supervisor.request_within);
     while !supervisor
         .server

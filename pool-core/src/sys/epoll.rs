@@ -57,11 +57,10 @@ impl Epoll {
     }
 
     /// Waits for events, at most for `timeout`, and adds their tokens to `tokens`.
-    pub(crate) fn wait(&self, tokens: &mut Vec<u64>, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn wait(&self, tokens: &mut Vec<u64>, timeout: Duration) -> io::Result<()> {
         fault::try_at(Site::LoopWaits)?;
-        let milliseconds = timeout.map_or(-1, |timeout| {
-            i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
-        });
+        let milliseconds = timeout.as_nanos().div_ceil(1_000_000);
+        let milliseconds = i32::try_from(milliseconds).unwrap_or(i32::MAX);
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MAX_EVENTS];
         let count = i32::try_from(events.len()).unwrap_or(i32::MAX);
         // SAFETY: `events` is ours to write for the whole call, and its length is named.
