@@ -133,6 +133,33 @@ impl<R, I: Iterator> Map<R, I> {
         self
     }
 
+    /// Draws no more inputs, and cancels the calls that have not begun: they yield
+    /// [`Cancelled`](crate::TaskErrorKind::Cancelled) in their turn. What runs comes to its end. After
+    /// those comes `None`, though `len` has told of more inputs before.
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    ///
+    /// use pool_core::{Executor, TaskErrorKind, task};
+    ///
+    /// #[task]
+    /// fn nap(milliseconds: u64) -> u64 {
+    ///     thread::sleep(Duration::from_millis(milliseconds));
+    ///     milliseconds
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).build()?;
+    /// let mut naps = executor.map(nap, std::iter::repeat(20)).window(8);
+    /// assert_eq!(naps.next().unwrap()?, 20);
+    /// naps.cancel();
+    /// let last = naps.last().unwrap();
+    /// assert_eq!(last.unwrap_err().kind(), TaskErrorKind::Cancelled);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cancel(&mut self) {
+        self.source.cancel(&self.flight);
+    }
+
     /// Gives results as they finish instead, each with the index of its input.
     ///
     /// ```
@@ -211,6 +238,11 @@ impl<R, I: Iterator> FusedIterator for Map<R, I> {}
 impl<R, I: ExactSizeIterator> ExactSizeIterator for Map<R, I> {}
 
 impl<R, I: Iterator> Unordered<R, I> {
+    /// Draws no more inputs, and cancels the calls that have not begun, as [`Map::cancel`] does.
+    pub fn cancel(&mut self) {
+        self.source.cancel(&self.flight);
+    }
+
     /// The next result, if one comes within `timeout`; `None` after the last one.
     ///
     /// # Errors

@@ -7,11 +7,12 @@
 //! the start, as a thread that is started only when it is needed may not be had then.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -25,20 +26,37 @@ thread_local! {
     static RUNS_FOR: Cell<*const Backlog> = const { Cell::new(ptr::null()) };
 }
 
-/// A thread that runs waiters one after another.
+/// Waiters of one kind, run one after another.
 #[derive(Debug)]
 struct Lane {
     name: &'static str,
-    /// While the thread is there.
-    sender: Mutex<Option<Sender<Waiter>>>,
-    /// Locked by whoever waits for its end, so that all others wait as well.
+    queue: Arc<Queue>,
+    /// The thread that is there from the start. Locked by whoever waits for its end, so that all
+    /// others wait as well.
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    state: Mutex<Queued>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queued {
+    waiters: VecDeque<Waiter>,
+    /// Somebody runs them, until there are none.
+    served: bool,
+    /// The thread stays while there are none.
+    open: bool,
 }
 
 /// How many waiters, but for threads, are to be told and have not run to their end.
 #[derive(Debug, Default)]
 struct Backlog {
     count: AtomicUsize,
+    /// Nobody waits for them any more.
+    given_up: AtomicBool,
     /// Whether somebody waits for their end.
     awaited: Mutex<bool>,
     ended: Condvar,
@@ -106,7 +124,7 @@ impl Notifier {
     }
 
     /// Has the threads end, and waits until all that were noted have run; does not wait where one of
-    /// them calls it. `false` if `deadline` came first.
+    /// them calls it. `false` if `deadline` came first, or they were given up.
     pub(crate) fn finish(&self, deadline: Option<Instant>) -> bool {
         let lanes = [&self.callbacks, &self.wakers, &self.hooks];
         lanes.into_iter().for_each(Lane::close);
@@ -119,51 +137,62 @@ impl Notifier {
         }
         in_time
     }
+
+    /// Has nobody wait any more for what was handed over, now or later.
+    pub(crate) fn give_up(&self) {
+        self.backlog.give_up();
+    }
 }
 
 impl Lane {
     fn new(name: &'static str) -> Self {
         Self {
             name,
-            sender: Mutex::default(),
+            queue: Arc::default(),
             thread: Mutex::default(),
         }
     }
 
+    /// Starts the thread that stays.
     fn start(&self, backlog: &Arc<Backlog>) -> io::Result<()> {
         fault::try_at(Site::NotifierThread)?;
-        let (sender, thread) = self.spawn(backlog)?;
-        *lock(&self.sender) = Some(sender);
-        *lock(&self.thread) = Some(thread);
+        *lock(&self.queue.state) = Queued {
+            served: true,
+            open: true,
+            ..Queued::default()
+        };
+        let thread = self.spawn(backlog);
+        if thread.is_err() {
+            *lock(&self.queue.state) = Queued::default();
+        }
+        *lock(&self.thread) = Some(thread?);
         Ok(())
     }
 
-    /// A thread that runs what is sent to it.
-    fn spawn(&self, backlog: &Arc<Backlog>) -> io::Result<(Sender<Waiter>, JoinHandle<()>)> {
-        let (sender, receiver) = channel();
-        let backlog = Arc::clone(backlog);
-        let thread = thread::Builder::new()
+    fn spawn(&self, backlog: &Arc<Backlog>) -> io::Result<JoinHandle<()>> {
+        let (queue, backlog) = (Arc::clone(&self.queue), Arc::clone(backlog));
+        thread::Builder::new()
             .name(self.name.into())
-            .spawn(move || backlog.run_all(receiver))?;
-        Ok((sender, thread))
+            .spawn(move || backlog.run_all(&queue))
     }
 
     fn hand_over(&self, waiter: Waiter, backlog: &Arc<Backlog>) {
-        if let Some(sender) = &*lock(&self.sender) {
-            // The receiver lives until the sender goes.
-            let _ = sender.send(waiter);
-            return;
-        }
-        // It comes when the executor has ended: no other call waits for it.
-        match self.spawn(backlog) {
-            Ok((sender, _)) => drop(sender.send(waiter)),
-            Err(_) => backlog.run_here(waiter),
+        let mut state = lock(&self.queue.state);
+        state.waiters.push_back(waiter);
+        let is_served = mem::replace(&mut state.served, true);
+        drop(state);
+        if is_served {
+            self.queue.changed.notify_one();
+        } else if self.spawn(backlog).is_err() {
+            // The executor has ended: no call waits for what this may wait for.
+            backlog.run_here(&self.queue);
         }
     }
 
     /// Lets the thread end once it has run what was handed over.
     fn close(&self) {
-        *lock(&self.sender) = None;
+        lock(&self.queue.state).open = false;
+        self.queue.changed.notify_all();
     }
 
     fn await_end(&self) {
@@ -174,22 +203,39 @@ impl Lane {
     }
 }
 
+impl Queue {
+    /// The next one to run. `None` where whoever asks is to leave.
+    fn next(&self) -> Option<Waiter> {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(waiter) = state.waiters.pop_front() {
+                return Some(waiter);
+            }
+            if !state.open {
+                state.served = false;
+                return None;
+            }
+            let woken = self.changed.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
 impl Backlog {
     /// What a thread does that is there to run waiters.
-    fn run_all(&self, waiters: Receiver<Waiter>) {
+    fn run_all(&self, queue: &Queue) {
         RUNS_FOR.set(self);
-        for waiter in waiters {
+        while let Some(waiter) = queue.next() {
             run(waiter);
             self.note_done();
         }
     }
 
-    /// Runs a waiter on a thread that is there for something else.
-    fn run_here(&self, waiter: Waiter) {
-        let former = RUNS_FOR.replace(self);
-        run(waiter);
+    /// The same, on a thread that is there for something else.
+    fn run_here(&self, queue: &Queue) {
+        let former = RUNS_FOR.get();
+        self.run_all(queue);
         RUNS_FOR.set(former);
-        self.note_done();
     }
 
     fn note_done(&self) {
@@ -199,12 +245,19 @@ impl Backlog {
         }
     }
 
-    /// Waits until all have run; `false` if `deadline` came first.
+    /// Waits until all have run; `false` if `deadline` came first, or they were given up.
     fn await_end(&self, deadline: Option<Instant>) -> bool {
         let mut awaited = lock(&self.awaited);
         *awaited = true;
-        let pending = |_: &bool| self.count.load(Ordering::Acquire) > 0;
-        wait_while(&self.ended, awaited, deadline, pending)
+        let pending = || self.count.load(Ordering::Acquire) > 0;
+        let awaits = |_: &bool| pending() && !self.given_up.load(Ordering::Relaxed);
+        wait_while(&self.ended, awaited, deadline, awaits) && !pending()
+    }
+
+    fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+        drop(lock(&self.awaited));
+        self.ended.notify_all();
     }
 }
 

@@ -14,6 +14,7 @@ use pool_worker::protocol::{Report, Setup, StartMethod};
 use crate::driver::{Locked, Pool};
 use crate::environment::Variables;
 use crate::fork_server::ForkServer;
+use crate::gate::Gate;
 use crate::hook::Hooks;
 use crate::member::Sentence;
 use crate::oom::OomKills;
@@ -219,6 +220,7 @@ impl Supervisor {
             self.weigh();
             self.meter();
         }
+        self.tell_breakdown();
         self.tear_down();
     }
 
@@ -336,6 +338,15 @@ impl Supervisor {
             // It cannot be watched for want of descriptors, so it is not kept.
             self.give_up_on(number);
         }
+    }
+
+    /// Says on standard error if the executor is broken: nobody may ask for a result for a long time.
+    fn tell_breakdown(&self) {
+        let reason = match self.pool.lock().gate() {
+            Gate::Broken(reason) => Arc::clone(reason),
+            Gate::Open | Gate::Closed => return,
+        };
+        sys::tell(&format!("an executor is broken: {reason}"));
     }
 
     /// Ends all processes of the executor.

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        mpsc::{Receiver, channel},
+        mpsc::{Receiver, Sender, channel},
     },
     thread,
     time::Duration,
@@ -255,27 +255,30 @@ fn one_may_wait_for_a_worker_that_has_to_be_initialized() {
     });
 }
 
+/// A callback of an executor, which runs until it is released, by a message or by the end of who would
+/// send it; what tells that it runs, and has run, and what releases it.
+fn running_callback(executor: &Executor) -> (Receiver<i64>, Sender<()>) {
+    let (release, released) = channel::<()>();
+    let (sender, told) = channel();
+    executor.submit(cube, 2).on_done(move |result| {
+        sender.send(result.unwrap()).unwrap();
+        let _ = released.recv();
+        sender.send(0).unwrap();
+    });
+    assert_eq!(next(&told), 8);
+    (told, release)
+}
+
 #[test]
 fn whoever_ends_the_executor_waits_for_them() {
     isolated(|| {
         let executor = executor(1);
-        let (release, released) = channel::<()>();
-        let (sender, begun) = channel();
-        executor.submit(cube, 2).on_done(move |result| {
-            sender.send(result.unwrap()).unwrap();
-            // Until it is released by a message, or by the end of who would send it.
-            let _ = released.recv();
-            sender.send(0).unwrap();
-        });
-        assert_eq!(next(&begun), 8);
-        let in_time = executor.shutdown_timeout(Duration::from_millis(30));
-        assert!(!in_time, "it has not run to its end");
-        assert_eq!(processes(), Vec::<String>::new());
+        let (told, release) = running_callback(&executor);
         let (sender, ended) = channel();
         thread::scope(|scope| {
             // Dropped where a check fails, or the scope would never end.
             let release = release;
-            for end in [Executor::shutdown, Executor::kill] {
+            for end in [Executor::shutdown, Executor::shutdown_now] {
                 let (executor, sender) = (&executor, sender.clone());
                 scope.spawn(move || {
                     end(executor);
@@ -286,8 +289,45 @@ fn whoever_ends_the_executor_waits_for_them() {
             early.expect_err("both wait for it");
             release.send(()).unwrap();
             (0..2).for_each(|_| next(&ended));
-            assert_eq!(begun.try_recv(), Ok(0));
+            assert_eq!(told.try_recv(), Ok(0));
         });
+    });
+}
+
+#[test]
+fn one_that_hangs_is_left_to_itself_after_a_kill() {
+    isolated(|| {
+        let executor = executor(1);
+        let (told, release) = running_callback(&executor);
+        let in_time = executor.shutdown_timeout(Duration::from_millis(30));
+        assert!(!in_time, "it has not run to its end");
+        assert_eq!(processes(), Vec::<String>::new());
+        executor.kill();
+        executor.shutdown();
+        drop(executor);
+        assert!(told.try_recv().is_err(), "it runs");
+        release.send(()).unwrap();
+        assert_eq!(next(&told), 0);
+    });
+}
+
+#[test]
+fn after_the_end_they_run_one_after_another_as_well() {
+    isolated(|| {
+        let executor = executor(1);
+        let futures: Vec<_> = (0..20).map(|x| executor.submit(cube, x)).collect();
+        executor.shutdown();
+        let (sender, results) = channel();
+        let alone = Arc::new(Mutex::new(()));
+        for future in futures {
+            let (sender, alone) = (sender.clone(), Arc::clone(&alone));
+            future.on_done(move |result| {
+                let _alone = alone.try_lock().expect("no other one runs");
+                thread::yield_now();
+                sender.send(result.unwrap()).unwrap();
+            });
+        }
+        (0..20).for_each(|x| assert_eq!(next(&results), cube(x)));
     });
 }
 

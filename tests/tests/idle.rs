@@ -420,6 +420,10 @@ fn impossible_bounds_are_refused() {
             assert!(error.to_string().contains(option), "{error}");
         }
         assert!(builder(2).min_workers(2).build().is_ok());
+        // More than there are cores for, where nobody says how many there can be.
+        let most = std::thread::available_parallelism().unwrap().get();
+        let executor = Executor::builder().min_workers(most + 1).build().unwrap();
+        assert_eq!(executor.workers(), most + 1);
     });
 }
 

@@ -59,6 +59,7 @@ fn wait_for(log: Log, gate: Gate) {
 fn is_broken(executor: &Executor, cause: &str) {
     let text = why_broken(executor);
     assert!(text.contains(cause), "{text}");
+    assert!(executor.is_closed());
 }
 
 #[test]

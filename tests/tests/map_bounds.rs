@@ -13,6 +13,7 @@ use pool_tests::{
     until,
 };
 use serde::{Deserialize, Deserializer, Serialize};
+use smol::stream::StreamExt;
 
 #[task]
 fn record_and_pass(log: pool_tests::Log, gate: pool_tests::Gate, x: i64) {
@@ -47,6 +48,51 @@ fn dropped_it_cancels_what_has_not_started() {
                 future.result().unwrap();
             }
             assert_eq!(log.lines().len(), 2, "one on each worker had started");
+        }
+    });
+}
+
+#[test]
+fn cancelled_its_calls_that_have_not_started_say_so() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(2);
+        for kind in ["ordered", "unordered", "stream"] {
+            let (log, gate) = (scratch.log(kind), scratch.gate(kind));
+            let inputs = {
+                let (log, gate) = (log.clone(), gate.clone());
+                (0..).map(move |x| (log.clone(), gate.clone(), x))
+            };
+            let mut map = executor.map(record_and_pass, inputs).window(8).start();
+            log.reaches(2);
+            let results: Vec<_> = match kind {
+                "ordered" => {
+                    map.cancel();
+                    map.cancel();
+                    gate.open();
+                    map.collect()
+                }
+                "unordered" => {
+                    let mut map = map.unordered();
+                    map.cancel();
+                    gate.open();
+                    map.map(|(_, result)| result).collect()
+                }
+                _ => {
+                    let mut stream = map.into_stream();
+                    stream.cancel();
+                    gate.open();
+                    pollster::block_on(stream.collect())
+                }
+            };
+            assert_eq!(results.len(), 8, "{kind}: those that were drawn");
+            let (done, cancelled): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+            assert_eq!(done.len(), 2, "{kind}: one on each worker had started");
+            for result in cancelled {
+                fails_with(result, TaskErrorKind::Cancelled);
+            }
+            executor.submit(nothing, ()).result().unwrap();
+            assert_eq!(log.lines().len(), 2, "{kind}");
         }
     });
 }

@@ -82,6 +82,25 @@ fn close_returns_at_once_and_all_is_finished() {
 }
 
 #[test]
+fn close_now_cancels_what_has_not_started_and_returns_at_once() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(2);
+        let (running, gate, queued, log) = loaded(&executor, &scratch, 50);
+        assert!(!executor.is_closed());
+        executor.close_now();
+        assert!(executor.is_closed());
+        assert!(queued.iter().all(TaskFuture::is_cancelled));
+        assert!(running.iter().all(|future| !future.is_done()));
+        gate.open();
+        assert!(running.into_iter().all(|future| future.result().is_ok()));
+        executor.shutdown();
+        assert!(executor.is_closed());
+        assert!(log.lines().is_empty());
+    });
+}
+
+#[test]
 fn shutdown_now_cancels_what_has_not_started() {
     isolated(|| {
         let scratch = Scratch::new();

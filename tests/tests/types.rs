@@ -109,6 +109,8 @@ fn executor() {
     let _: fn(Rejected<i64>) -> Box<dyn std::error::Error + Send + Sync> = Into::into;
     let _: fn(&Executor, i64) -> Vec<TaskFuture<i64>> = |e, x| e.broadcast(cube, x);
     let _: fn(&Executor) = Executor::close;
+    let _: fn(&Executor) = Executor::close_now;
+    let _: fn(&Executor) -> bool = Executor::is_closed;
     let _: fn(&Executor) = Executor::shutdown;
     let _: fn(&Executor) = Executor::shutdown_now;
     let _: fn(&Executor) = Executor::kill;
@@ -250,6 +252,9 @@ fn map() {
     let _: fn(Mapped, usize) -> Mapped = Map::window;
     let _: fn(Mapped, Duration) -> Mapped = Map::deadline;
     let _: fn(&mut Mapped, Duration) -> Within<Outcome<i64>> = Map::next_timeout;
+    let _: fn(&mut Mapped) = Map::cancel;
+    let _: fn(&mut Loose) = Unordered::cancel;
+    let _: fn(&mut MapStream<i64, Range<i64>>) = MapStream::cancel;
     let _: fn(Mapped) -> Loose = Map::unordered;
     let _: fn(Mapped) -> MapStream<i64, Range<i64>> = Map::into_stream;
     let _: fn(&mut Loose) -> Option<Indexed> = Iterator::next;

@@ -92,7 +92,8 @@ impl ExecutorBuilder {
 
     /// The size of the executor on so many cores.
     pub(super) fn size(&self, cores: usize) -> Result<Size, Error> {
-        let most = checked(self.workers.unwrap_or(cores))?;
+        let least = self.min_workers.unwrap_or(0);
+        let most = checked(self.workers.unwrap_or(cores.max(least)))?;
         if let Some(least) = self.min_workers.filter(|least| *least > most) {
             return Err(Error::invalid_option(
                 "min_workers",

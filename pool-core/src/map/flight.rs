@@ -17,6 +17,8 @@ use crate::terms::{Deadline, Terms};
 use crate::wait::Timeout;
 use crate::waiter::Signal;
 
+mod ends;
+
 /// How many calls for each worker are in flight at first.
 const FIRST_WINDOW: usize = 4;
 /// The most calls in flight, unless asked for otherwise.
@@ -130,18 +132,6 @@ impl Flight {
         Some(taken)
     }
 
-    /// Has all calls in flight done by then.
-    fn set_deadline(&self, deadline: Option<Deadline>) {
-        if self.items.is_empty() {
-            return;
-        }
-        let mut locked = self.pool.lock();
-        for Item { id, .. } in self.items.iter().flatten() {
-            locked.set_deadline(*id, deadline);
-        }
-        locked.turn();
-    }
-
     /// Notes a call that was drawn.
     #[inline]
     fn push(&mut self, id: CallId, bytes: usize) {
@@ -226,27 +216,6 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
-    fn drop(&mut self) {
-        if self.items.is_empty() || self.pool.is_copy() {
-            return;
-        }
-        // Nobody but its map has ever waited for them. Dropped after the lock.
-        let mut forgotten = Vec::new();
-        let mut locked = self.pool.lock();
-        for Item { id, .. } in self.items.drain(..).flatten() {
-            forgotten.append(&mut locked.forget(id, |_| true));
-            if self.kill_on_drop {
-                locked.stop(id);
-            } else {
-                let _ = locked.cancel(id);
-            }
-            locked.release(id);
-        }
-        locked.turn();
-    }
-}
-
 impl<I: Iterator> Source<I> {
     pub(crate) fn new(
         pool: &Pool,
@@ -275,6 +244,13 @@ impl<I: Iterator> Source<I> {
     pub(super) fn fix_window(&mut self, calls: usize) {
         self.window = calls;
         self.fixed = true;
+    }
+
+    /// Draws no more inputs, and cancels the calls that have not begun.
+    pub(super) fn cancel(&mut self, flight: &Flight) {
+        self.exhausted = true;
+        self.drawn = Batch::default();
+        flight.cancel();
     }
 
     /// Has all done so long after the first draw, also what was drawn already.

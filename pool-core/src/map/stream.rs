@@ -65,6 +65,13 @@ impl<R, I: Iterator> Map<R, I> {
     }
 }
 
+impl<R, I: Iterator> MapStream<R, I> {
+    /// Draws no more inputs, and cancels the calls that have not begun, as [`Map::cancel`] does.
+    pub fn cancel(&mut self) {
+        self.source.cancel(&self.flight);
+    }
+}
+
 /// The inputs lie in it, and are never pinned.
 impl<R, I: Iterator> Unpin for MapStream<R, I> {}
 
