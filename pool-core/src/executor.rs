@@ -238,6 +238,11 @@ impl Executor {
     /// assert_eq!(executor.submit(words, (text, 'b')).result()?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Encode`](crate::TaskErrorKind::Encode) if memory or descriptors are short; `ShutDown` and
+    /// `PoolBroken` as calls.
     pub fn share_str(&self, text: &str) -> Result<Shared<str>, TaskError> {
         self.check_open::<str>()?;
         call::share(|| Shared::share_str(text))

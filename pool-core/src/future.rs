@@ -172,6 +172,11 @@ impl<R> TaskFuture<R> {
     }
 
     /// Waits for the result.
+    ///
+    /// # Errors
+    ///
+    /// A [`TaskError`] that says why there is none, by its [`kind`](TaskError::kind). An `Err` that the
+    /// task returns is a result.
     pub fn result(self) -> Result<R, TaskError> {
         let limits = self.call.call.pool().bounds().values;
         decode(self.call.call.redeem(), self.decoder, limits)

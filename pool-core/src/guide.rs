@@ -60,6 +60,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! To `.await` a future needs no feature and no certain runtime. It borrows nothing, and one that lost a
+//! `select!`, here [`or`](https://docs.rs/futures-lite/2/futures_lite/future/fn.or.html), can be awaited again:
+//!
+//! ```
+//! # use pool_core::{Executor, task};
+//! # use std::{thread, time::Duration};
+//! # #[task]
+//! # fn nap(milliseconds: u64) -> u64 {
+//! #     thread::sleep(Duration::from_millis(milliseconds));
+//! #     milliseconds
+//! # }
+//! use futures_lite::future::{block_on, or};
+//!
+//! # let executor = Executor::builder().workers(2).build()?;
+//! block_on(async {
+//!     let mut slow = executor.submit(nap, 300);
+//!     assert_eq!(or(&mut slow, executor.submit(nap, 1)).await?, 1);
+//!     assert_eq!(slow.await?, 300);
+//!     Ok::<(), pool_core::TaskError>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Maps
 //!
 //! [`map`](crate::Executor::map) calls a task for each of many inputs. It is an iterator: lazy, in the
@@ -87,8 +110,32 @@
 //! ```
 //!
 //! [`start`](crate::Map::start) begins before the first result is asked for,
-//! [`window`](crate::Map::window) bounds what is in flight, [`deadline`](crate::Map::deadline) the time
-//! for all of it, and `into_stream` (feature `futures`) gives the results to async tasks.
+//! [`window`](crate::Map::window) bounds what is in flight, where inputs are precious or large,
+//! [`deadline`](crate::Map::deadline) [the time](stopping) for all of it, and `into_stream` (feature
+//! `futures`) gives the results to async tasks.
+//!
+//! ```
+//! # use pool_core::{Executor, task};
+//! # #[task]
+//! # fn half(x: u64) -> u64 {
+//! #     x / 2
+//! # }
+//! # let executor = Executor::builder().workers(2).build()?;
+//! let mut drawn = 0;
+//! let inputs = (0..100).inspect(|_| drawn += 1);
+//! assert_eq!(executor.map(half, inputs).window(3).next().expect("a hundred")?, 0);
+//! assert!(drawn <= 3);
+//!
+//! # #[cfg(feature = "futures")]
+//! # {
+//! use futures_lite::{StreamExt, future::block_on};
+//!
+//! let mut halves = executor.map(half, [2, 4]).into_stream();
+//! assert_eq!(block_on(halves.next()).expect("two")?, 1);
+//! assert_eq!(block_on(halves.next()).expect("two")?, 2);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Errors
 //!
@@ -162,43 +209,11 @@
 //! [`death_cause`](crate::TaskError::death_cause) what its worker died of beyond the signal, where that
 //! can be seen: a stack that overflowed, memory that could not be had, the kernel's OOM killer.
 //!
-//! # Time
+//! # Limits, and calls that nobody wants any more
 //!
-//! The clock of a [`timeout`](crate::CallOptions::timeout) starts when a worker takes the call. Past it
-//! the worker is killed, whatever the task does against it; with a
-//! [`grace`](crate::ExecutorBuilder::grace) it gets SIGTERM first. A task that works in steps can ask
-//! [`current`](crate::current) how much time is left and whether its result is still wanted, and end by
-//! itself, which spares its worker:
-//!
-//! ```
-//! use pool_core::{Executor, current, task};
-//! use std::{thread, time::{Duration, Instant}};
-//!
-//! #[task]
-//! fn steps() -> u64 {
-//!     let call = current().expect("in a worker");
-//!     let enough = |left| left < Duration::from_millis(100);
-//!     let mut done = 0;
-//!     while !call.is_cancelled() && !call.time_left().is_some_and(enough) {
-//!         thread::sleep(Duration::from_millis(5));
-//!         done += 1;
-//!     }
-//!     done
-//! }
-//!
-//! let executor = Executor::builder().workers(1).build()?;
-//! let limited = executor.options().timeout(Duration::from_millis(300));
-//! assert!(limited.submit(steps, ()).result()? > 0);
-//!
-//! let unlimited = executor.submit(steps, ());
-//! let deadline = Instant::now() + Duration::from_secs(60);
-//! while !unlimited.is_running() && Instant::now() < deadline {
-//!     thread::yield_now();
-//! }
-//! assert!(!unlimited.cancel(), "it has begun, and is told");
-//! assert!(unlimited.result().is_ok());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! A call may have a limit to its time, to its processor time and to its memory, past which it is stopped,
+//! whatever its task does against it; and whoever holds its future or a handle can stop it. [`stopping`] has
+//! all ways to do so.
 //!
 //! # What waits, and what comes first
 //!
@@ -240,67 +255,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Workers, from birth to end
+//! # Values that many calls refer to
 //!
-//! | what runs | where | when |
-//! |---|---|---|
-//! | [`preload`](crate::ExecutorBuilder::preload) | in the process that workers are forked from | once; what it loads is shared |
-//! | [`initializer`](crate::ExecutorBuilder::initializer) | in each worker | before any call |
-//! | [`on_worker_exit`](crate::ExecutorBuilder::on_worker_exit) | in each worker that ends in good order | after any call |
-//!
-//! Each has a limit to its time of its own. What fails in the first two breaks the executor, with that
-//! error, once. [`broadcast`](crate::Executor::broadcast) calls a task in every worker later.
+//! Arguments are copied into a worker, results back. What many calls read is put once into a
+//! [`Shared`](crate::Shared), by [`share`](crate::Executor::share), or by
+//! [`share_slice`](crate::Executor::share_slice) and [`share_str`](crate::Executor::share_str), which workers
+//! read in place; it is read-only, and goes with its last user.
 //!
 //! ```
-//! use pool_core::{Executor, task};
-//! use std::sync::atomic::{AtomicU32, Ordering};
-//!
-//! static LEVEL: AtomicU32 = AtomicU32::new(0);
+//! use pool_core::{Executor, Shared, task};
 //!
 //! #[task]
-//! fn set_level(level: u32) {
-//!     LEVEL.store(level, Ordering::Relaxed);
+//! fn above(numbers: Shared<[f64]>, limit: f64) -> usize {
+//!     numbers.iter().filter(|&&number| number > limit).count()
 //! }
 //!
-//! #[task]
-//! fn level() -> u32 {
-//!     LEVEL.load(Ordering::Relaxed)
-//! }
-//!
-//! let executor = Executor::builder().workers(2).initializer(set_level, 1).build()?;
-//! assert_eq!(executor.submit(level, ()).result()?, 1);
-//! for set in executor.broadcast(set_level, 2) {
-//!     set.result()?;
-//! }
-//! assert!(executor.map(level, [(); 10]).all(|level| level.is_ok_and(|level| level == 2)));
-//! assert_eq!(level(), 0, "this process has its own");
+//! let executor = Executor::builder().workers(2).build()?;
+//! let numbers: Vec<f64> = (0..1_000_000).map(f64::from).collect();
+//! let numbers = executor.share_slice(&numbers)?;
+//! let calls = [10.0, 999_998.0].map(|limit| (numbers.clone(), limit));
+//! assert_eq!(executor.map(above, calls).collect::<Result<Vec<_>, _>>()?, [999_989, 1]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`max_tasks_per_worker`](crate::ExecutorBuilder::max_tasks_per_worker) and
-//! [`max_worker_age`](crate::ExecutorBuilder::max_worker_age) replace workers in good order, and
-//! [`memory_limit`](crate::ExecutorBuilder::memory_limit) those that tasks have left too full.
-//! [`stats`](crate::Executor::stats) tells how many came and went, and what calls came to:
+//! # Workers
 //!
-//! ```
-//! use pool_core::{Executor, TaskErrorKind, task};
-//! use std::{hint, sync::Mutex};
-//!
-//! static LEFT: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
-//!
-//! #[task]
-//! fn leak(kibibytes: usize) {
-//!     LEFT.lock().unwrap().push(hint::black_box(vec![1; kibibytes << 10]));
-//! }
-//!
-//! let executor = Executor::builder().workers(1).memory_limit(16 << 20).build()?;
-//! let leaked = executor.map(leak, [512; 100]).filter(Result::is_ok).count();
-//! let stats = executor.stats();
-//! assert!(stats.workers_recycled > 0);
-//! assert_eq!((stats.completed, stats.failed), (leaked as u64, 100 - leaked as u64));
-//! assert_eq!(stats.failed_with(TaskErrorKind::Panicked), 0);
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! How they start, how many there are, what they find around them, what runs at their birth and their end,
+//! when they are replaced, and what all of that comes to in numbers: [`workers`].
 //!
 //! # Tasks that start something
 //!
@@ -349,8 +330,39 @@
 //! All but `close` wait for callbacks as well, where they are not called from one, and leave no process
 //! or thread of the executor behind; its last descriptor goes with its last future. Only
 //! `shutdown_timeout` does not wait for ever: a callback that still runs a second after the kill keeps
-//! its thread, and dropping waits for it. If the application ends
-//! otherwise, by a signal say, its workers end within moments, busy or not.
+//! its thread, and dropping waits for it.
+//!
+//! ```
+//! use pool_core::{Executor, TaskErrorKind, task};
+//! use std::{thread, time::Duration};
+//!
+//! #[task]
+//! fn nap(milliseconds: u64) -> u64 {
+//!     thread::sleep(Duration::from_millis(milliseconds));
+//!     milliseconds
+//! }
+//!
+//! let executor = Executor::builder().workers(1).build()?;
+//! let begun = executor.submit(nap, 50);
+//! executor.close();
+//! let late = executor.submit(nap, 1).result().unwrap_err();
+//! assert_eq!(late.kind(), TaskErrorKind::ShutDown);
+//! executor.shutdown();
+//! assert_eq!(begun.result()?, 50, "what was submitted has run");
+//!
+//! let executor = Executor::builder().workers(1).build()?;
+//! let naps = [60_000, 1].map(|milliseconds| executor.submit(nap, milliseconds));
+//! assert!(!executor.shutdown_timeout(Duration::from_millis(50)), "it had to kill");
+//! assert!(naps.into_iter().all(|nap| nap.result().is_err()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! If the application ends otherwise, by a signal say, its workers end within moments, busy or not, and so
+//! does what they have started. Ctrl-C reaches the application alone, which may catch it and end in good
+//! order; if it does not, its end is the workers'. Ctrl-Z stops the application and not the workers: they
+//! finish what they were given, and their results are there when it goes on.
 
 pub mod from_other_pools;
 pub mod isolation;
+pub mod stopping;
+pub mod workers;
