@@ -290,7 +290,8 @@
 //! parent has ended becomes the worker's child; if it ends before the worker does, its entry in the
 //! table of processes stays until then, since none but the task can know which children it still wants
 //! to wait for. Where tasks leave many such behind,
-//! [`max_tasks_per_worker`](crate::ExecutorBuilder::max_tasks_per_worker) bounds them.
+//! [`max_tasks_per_worker`](crate::ExecutorBuilder::max_tasks_per_worker) bounds them, and
+//! [`idle_timeout`](crate::ExecutorBuilder::idle_timeout) once there is nothing to do.
 //!
 //! ```
 //! use pool_core::{AnyError, Executor, task};

@@ -11,7 +11,7 @@
 //! | `pool.submit(f, x)`, `pool.submit(f, x, y)` | `pool.submit(f, x)`, `pool.submit(f, (x, y))` |
 //! | `pool.map(f, xs)`, `pool.map(f, xs, ys)` | `pool.map(f, xs)`, `pool.map(f, xs.zip(ys))` |
 //! | `pool.map(.., timeout=t)` | `pool.map(..).deadline(t)`, which stops what runs; or `.next_timeout(t)` for each |
-//! | `pool.map(.., chunksize=n)` | not needed: calls are sent in as large lots as pays |
+//! | `pool.map(.., chunksize=n)` | not needed |
 //! | `pool.map(.., buffersize=n)` | `pool.map(..).window(n)`; bounded without it |
 //! | `future.result()`, `.result(timeout)` | `.result()`, `.result_timeout(t)`, `.await` |
 //! | `future.exception()` | the `Err` of the result |
@@ -36,14 +36,14 @@
 //! | `Pool(n, initializer, initargs, maxtasksperchild)` | `builder.workers(n).initializer(f, x).max_tasks_per_worker(m).build()?` |
 //! | `pool.apply(f, (x, y))`, `.apply_async(..)` | `pool.submit(f, (x, y)).result()`, `pool.submit(f, (x, y))` |
 //! | `pool.map(f, xs)`, `.starmap(f, pairs)` | `pool.map(f, xs).collect()`, `pool.map(f, pairs).collect()` |
-//! | `pool.map_async(..)`, `.starmap_async(..)` | `pool.map(f, xs).start()`, `pool.map(f, pairs).start()` |
+//! | `pool.map_async(..)`, `.starmap_async(..)` | `pool.map(f, xs).start()`, `pool.map(f, pairs).start()`; to have all run while nobody reads, a `submit` each |
 //! | `pool.imap(f, xs)` | `pool.map(f, xs)`, whose inputs are drawn as results are taken |
 //! | `chunksize=n` of any of these | not needed |
 //! | `pool.imap_unordered(f, xs)` | `pool.map(f, xs).unordered()`, with the index of each input |
 //! | `imap(..).next(timeout)` | `.next_timeout(t)` |
 //! | `callback=`, `error_callback=` | `.on_done(f)` |
 //! | `result.get(timeout)`, `.wait(t)`, `.ready()` | `.result_timeout(t)`, `.wait_timeout(t)`, `.is_done()` |
-//! | `result.successful()` | `.try_result()`: the future back if it is not done, else the result, `Ok` or `Err` |
+//! | `result.successful()` | `.try_result()` gives the future back if it is not done, else `Ok` or `Err` as the call ended |
 //! | `pool.close()` and `pool.join()` | `pool.shutdown()` |
 //! | `pool.terminate()` | `pool.kill()` |
 //! | `shared_memory.SharedMemory`, `sharedctypes.RawArray` | `pool.share_slice(&numbers)?`, read-only, which frees itself |
@@ -59,7 +59,7 @@
 //! | `pool.map(..).cancel()` | `Map::cancel()`, which cancels what has not begun and draws no more inputs; dropping a map of `.options().kill_on_drop(true)` stops what runs too |
 //! | `ProcessExpired`, with its `exitcode` | `TaskErrorKind::WorkerDied`, with `signal()` and `exit_code()` |
 //! | `pool.close()`, `.join(timeout)`, `.stop()` | `pool.close()`, `.shutdown_timeout(t)`, `.kill()` |
-//! | `pool.active` | `!pool.is_closed()` |
+//! | `pool.active` | `!pool.is_closed()`: whether it takes calls |
 //! | `@concurrent.process(timeout=t)` | `#[task]` and the first line of calls above |
 //!
 //! # `rayon`
@@ -76,7 +76,7 @@
 //! | `xs.par_bridge().map(f)` | `pool.map(f, xs).unordered()` |
 //! | `xs.par_chunks(n).map(f)` | `pool.map(f, xs.chunks(n).map(<[_]>::to_vec))`; without copies, `pool.share_slice(&xs)?` and ranges as inputs |
 //! | `.find_any(p)`, `.any(p)` | `pool.map(f, xs).unordered()`, then `.find(..)`, `.any(..)`: what is left is cancelled when it is dropped |
-//! | `.reduce(zero, f)`, `.sum()` | `pool.map(f, parts)` for each part of the input, then `.fold(..)`, `.sum()` here |
+//! | `.reduce(zero, f)`, `.sum()` | a task that reduces a part, `pool.map(f, parts)`, and `.fold(..)` or `.sum()` of what comes |
 //! | `join(f, g)` | two `submit`s, then their `result`s |
 //! | `scope(..)`, `spawn(..)` | `submit`: futures borrow nothing; closures are no tasks |
 //! | `pool.broadcast(..)` | `pool.broadcast(f, args)` |
@@ -105,7 +105,8 @@
 //! | `disable_stdin()` | nothing: workers read nothing from standard input |
 //! | `disable_stdout()`, `disable_stderr()` | workers share the application's; in an `initializer`, have the descriptors refer to `/dev/null`, or take `Profile::Untrusted` |
 //! | `Builder::stdin(..)`, `.stdout(..)`, `.stderr(..)`, `handle.stdin()` and its like | arguments and results; for a stream, the path of a file or socket as an argument |
-//! | `Builder::uid(..)`, `.gid(..)`, `.pre_exec(f)` | an `initializer`, for what a process may still do then; to keep tasks off, a `Profile` |
+//! | `Builder::uid(..)`, `.gid(..)` | none: workers run as who the application is; to keep tasks off what that may do, a `Profile` |
+//! | `Builder::pre_exec(f)` | `builder.initializer(f, x)`, in each worker before any call |
 //! | `pool.join()`, which keeps the pool | `wait(&futures, WaitFor::All, None)`, or the end of a `map` |
 //! | `pool.shutdown()`, `.kill()` | `pool.shutdown()`, `.kill()` |
 //! | `Shmem::from_bytes(&bytes)` | `pool.share_slice(&bytes)?`, a `Shared<[u8]>` |
