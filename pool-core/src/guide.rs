@@ -323,15 +323,16 @@
 //! | | what waits | what runs | returns |
 //! |---|---|---|---|
 //! | [`close`](crate::Executor::close) | is run | ends | at once |
+//! | [`close_now`](crate::Executor::close_now) | is cancelled | ends | at once |
 //! | [`shutdown`](crate::Executor::shutdown), and dropping | is run | ends | when all is done |
 //! | [`shutdown_timeout`](crate::Executor::shutdown_timeout) | is run | ends | then, or kills after a time |
 //! | [`shutdown_now`](crate::Executor::shutdown_now) | is cancelled | ends | when that is done |
 //! | [`kill`](crate::Executor::kill), and dropping while panicking | is cancelled | is killed | when that is done |
 //!
-//! All but `close` wait for callbacks as well, where they are not called from one, and leave no process
-//! or thread of the executor behind; its last descriptor goes with its last future. Only
-//! `shutdown_timeout` does not wait for ever: a callback that still runs a second after the kill keeps
-//! its thread, and dropping waits for it.
+//! All but the first two wait for callbacks as well, where they are not called from one, and leave no
+//! process or thread of the executor behind; its last descriptor goes with its last future. A kill gives
+//! callbacks a second: one that takes longer keeps its thread, and nobody waits for it any more.
+//! [`is_closed`](crate::Executor::is_closed) tells whether calls are taken.
 //!
 //! ```
 //! use pool_core::{Executor, TaskErrorKind, task};

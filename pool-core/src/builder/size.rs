@@ -32,7 +32,8 @@ impl ExecutorBuilder {
     /// worker takes to come.
     ///
     /// By default all [`workers`](Self::workers) are kept, or none with an
-    /// [`idle_timeout`](Self::idle_timeout). More than `workers` are an error. Without an
+    /// [`idle_timeout`](Self::idle_timeout). More than `workers` are an error; more than there
+    /// would be by default, and there are as many. Without an
     /// `idle_timeout`, a worker that was started stays; one that dies is replaced on demand where as
     /// many are there without it.
     ///

@@ -56,7 +56,7 @@
 //! | `pool.schedule(f, (x,), timeout=t)`, `pool.submit(f, t, x)` | `pool.options().timeout(t).submit(f, x)` |
 //! | `pool.map(f, xs, timeout=t)` | `pool.options().timeout(t).map(f, xs)`: a limit for each item |
 //! | `future.cancel()`, of what runs | `.kill()` |
-//! | `pool.map(..).cancel()` | `Map::cancel()`, which cancels what has not begun and draws no more inputs; dropping a map of `.options().kill_on_drop(true)` stops what runs too |
+//! | `pool.map(..).cancel()` | [`Map::cancel`](crate::Map::cancel), which cancels what has not begun and draws no more inputs; dropping a map of `.options().kill_on_drop(true)` stops what runs too |
 //! | `ProcessExpired`, with its `exitcode` | `TaskErrorKind::WorkerDied`, with `signal()` and `exit_code()` |
 //! | `pool.close()`, `.join(timeout)`, `.stop()` | `pool.close()`, `.shutdown_timeout(t)`, `.kill()` |
 //! | `pool.active` | `!pool.is_closed()`: whether it takes calls |
