@@ -149,8 +149,8 @@ impl<R, I: Iterator> Map<R, I> {
     /// }
     ///
     /// let executor = Executor::builder().workers(1).build()?;
-    /// let mut naps = executor.map(nap, std::iter::repeat(20)).window(8);
-    /// assert_eq!(naps.next().unwrap()?, 20);
+    /// let mut naps = executor.map(nap, std::iter::repeat(50)).window(40);
+    /// assert_eq!(naps.next().unwrap()?, 50);
     /// naps.cancel();
     /// let last = naps.last().unwrap();
     /// assert_eq!(last.unwrap_err().kind(), TaskErrorKind::Cancelled);

@@ -15,11 +15,14 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pool_worker::fault::{self, Site};
 
 use crate::waiter::{Waiter, wait_while};
+
+/// How long a thread may take to end that has nothing to run, unless it was given something meanwhile.
+const LEAVES_WITHIN: Duration = Duration::from_secs(1);
 
 thread_local! {
     /// For whom this thread runs waiters.
@@ -40,6 +43,8 @@ struct Lane {
 struct Queue {
     state: Mutex<Queued>,
     changed: Condvar,
+    /// Nobody serves it any more.
+    left: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -133,7 +138,12 @@ impl Notifier {
         }
         let in_time = self.backlog.await_end(deadline);
         if in_time {
-            lanes.into_iter().for_each(Lane::await_end);
+            // It was in time, though the threads need a moment to end.
+            let latest = Instant::now() + LEAVES_WITHIN;
+            let deadline = deadline.map(|deadline| deadline.max(latest));
+            for lane in lanes {
+                lane.await_end(deadline);
+            }
         }
         in_time
     }
@@ -195,8 +205,10 @@ impl Lane {
         self.queue.changed.notify_all();
     }
 
-    fn await_end(&self) {
-        if let Some(thread) = lock(&self.thread).take() {
+    fn await_end(&self, deadline: Option<Instant>) {
+        let Queue { state, left, .. } = &*self.queue;
+        let has_left = wait_while(left, lock(state), deadline, |state| state.served);
+        if has_left && let Some(thread) = lock(&self.thread).take() {
             // It has nothing left to do but for what users keep local to it, and caught all panics.
             let _ = thread.join();
         }
@@ -213,6 +225,7 @@ impl Queue {
             }
             if !state.open {
                 state.served = false;
+                self.left.notify_all();
                 return None;
             }
             let woken = self.changed.wait(state);

@@ -19,8 +19,9 @@ const DESCRIPTORS_PER_WORKER: u64 = 2;
 impl ExecutorBuilder {
     /// How many workers; by default one for each core that this process may use, as
     /// [`std::thread::available_parallelism`] tells, or for each of
-    /// [`cpu_affinity`](Self::cpu_affinity) if those are fewer. 0 is an error. With
-    /// [`min_workers`](Self::min_workers) or [`idle_timeout`](Self::idle_timeout), as many at the most.
+    /// [`cpu_affinity`](Self::cpu_affinity) if those are fewer, and at least
+    /// [`min_workers`](Self::min_workers). 0 is an error. With `min_workers` or
+    /// [`idle_timeout`](Self::idle_timeout), as many at the most.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -32,8 +33,7 @@ impl ExecutorBuilder {
     /// worker takes to come.
     ///
     /// By default all [`workers`](Self::workers) are kept, or none with an
-    /// [`idle_timeout`](Self::idle_timeout). More than `workers` are an error; more than there
-    /// would be by default, and there are as many. Without an
+    /// [`idle_timeout`](Self::idle_timeout). More than `workers` are an error. Without an
     /// `idle_timeout`, a worker that was started stays; one that dies is replaced on demand where as
     /// many are there without it.
     ///
@@ -94,7 +94,11 @@ impl ExecutorBuilder {
     /// The size of the executor on so many cores.
     pub(super) fn size(&self, cores: usize) -> Result<Size, Error> {
         let least = self.min_workers.unwrap_or(0);
-        let most = checked(self.workers.unwrap_or(cores.max(least)))?;
+        let most = match self.workers {
+            Some(workers) => checked("workers", workers)?,
+            None if least > cores => checked("min_workers", least)?,
+            None => checked("workers", cores)?,
+        };
         if let Some(least) = self.min_workers.filter(|least| *least > most) {
             return Err(Error::invalid_option(
                 "min_workers",
@@ -160,7 +164,7 @@ impl Executor {
     /// [`PoolBroken`](crate::ErrorKind::PoolBroken) if no calls are taken any more. Then nothing is
     /// changed.
     pub fn resize(&self, workers: usize) -> Result<(), Error> {
-        let workers = checked(workers)?;
+        let workers = checked("workers", workers)?;
         let more = workers.saturating_sub(self.pool().lock().present());
         if more > 0 {
             check_file_limit(more, 0)?;
@@ -179,15 +183,15 @@ impl Executor {
     }
 }
 
-fn checked(workers: usize) -> Result<usize, Error> {
+fn checked(option: &'static str, workers: usize) -> Result<usize, Error> {
     match workers {
         0 => Err(Error::invalid_option(
-            "workers",
+            option,
             "0 workers could run nothing; ask for 1 or more",
         )),
         1..=MAX_WORKERS => Ok(workers),
         _ => Err(Error::invalid_option(
-            "workers",
+            option,
             format!("{workers} are more than {MAX_WORKERS}, the most there can be"),
         )),
     }

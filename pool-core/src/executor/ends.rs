@@ -83,8 +83,9 @@ impl Executor {
 
     /// Kills the workers and returns when they are gone. What has not begun is cancelled, what runs
     /// yields [`Killed`](crate::TaskErrorKind::Killed); results that have arrived count. Callbacks are
-    /// waited for, but no longer than a second: after that they are left to themselves, also by
-    /// [`shutdown`](Self::shutdown) and by dropping.
+    /// waited for, but no longer than a second: one that takes longer is left to itself then, with those
+    /// behind it, also by [`shutdown`](Self::shutdown) and by dropping. Called from a callback, or by a
+    /// waker, it neither waits for any nor gives any up.
     pub fn kill(&self) {
         let mut locked = self.pool.lock();
         locked.close();
