@@ -58,6 +58,8 @@ where
 
 const fn exact<T: ExactSizeIterator>() {}
 
+const fn copied<T: Copy + Send + Sync + 'static>() {}
+
 const fn awaited<T: Future<Output = Result<R, TaskError>>, R>() {}
 
 /// What holds for the futures of every result.
@@ -72,7 +74,8 @@ const _: () = {
     shared::<Executor>();
     shared::<ExecutorBuilder>();
     shared::<TaskHandle>();
-    shared::<TaskRef<i64, i64>>();
+    copied::<TaskRef<i64, i64>>();
+    copied::<TaskRef<(String, Vec<u8>), String>>();
     error::<TaskError>();
     kind::<TaskErrorKind>();
     fused::<Map<i64, Range<i64>>, Result<i64, TaskError>>();
