@@ -19,7 +19,10 @@ use pool_tests::{
     tasks::{cube, even, hang, misbehave, nothing, pass},
     until,
 };
-use smol::stream::StreamExt;
+use smol::{
+    future::{or, race, yield_now},
+    stream::StreamExt,
+};
 use tokio::{runtime, task::JoinSet, time::timeout};
 
 /// Runs `future` in a runtime of several threads, and again in one of a single thread.
@@ -68,6 +71,59 @@ fn the_first_of_several() {
             assert!(late.is_err());
             gate.open();
             assert_eq!(slow.await.unwrap(), 1);
+        });
+    });
+}
+
+/// Runs `future` in smol's executor, and by a loop that does nothing but poll it.
+fn in_smol_and_in_none<F: Future<Output = ()>>(future: impl Fn() -> F) {
+    let smol = smol::LocalExecutor::new();
+    smol::future::block_on(smol.run(future()));
+    pollster::block_on(future());
+}
+
+#[test]
+fn the_first_of_several_without_tokio() {
+    isolated(|| {
+        in_smol_and_in_none(|| async {
+            let scratch = Scratch::new();
+            let executor = executor(3);
+            let (gate, later) = (scratch.gate("gate"), scratch.gate("later"));
+            let mut slow = executor.submit(pass, (gate.clone(), 1));
+            let mut slower = executor.submit(pass, (later.clone(), 2));
+            let first = or(or(&mut slow, &mut slower), executor.submit(cube, 2));
+            assert_eq!(first.await.unwrap(), 8);
+            // Interrupted again and again, each wakes whoever awaits it in the end.
+            for _ in 0..10 {
+                let late = async { Some((&mut slow).await) };
+                let none = or(late, async {
+                    yield_now().await;
+                    None
+                });
+                assert!(none.await.is_none());
+            }
+            gate.open();
+            assert_eq!(race(&mut slower, &mut slow).await.unwrap(), 1);
+            assert!(!slower.is_done());
+            later.open();
+            assert_eq!(slower.await.unwrap(), 2);
+            let text = fails_with(slow.await, TaskErrorKind::Decode).to_string();
+            assert!(text.contains("asked for its result again"), "{text}");
+        });
+    });
+}
+
+#[test]
+fn what_loses_a_race_is_done_all_the_same() {
+    isolated(|| {
+        in_smol_and_in_none(|| async {
+            let executor = executor(2);
+            let [mut one, mut two] = [1, 2].map(|x| executor.submit(cube, x));
+            one.wait();
+            two.wait();
+            // Both are there: the one that is asked first is taken, and the other keeps its result.
+            assert_eq!(or(&mut one, &mut two).await.unwrap(), 1);
+            assert_eq!(two.await.unwrap(), 8);
         });
     });
 }

@@ -1,6 +1,7 @@
 //! What runs when a call is done.
 
 use std::{
+    fs,
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, Sender, channel},
@@ -114,6 +115,25 @@ fn a_panic_in_one_costs_nothing_else() {
             assert_eq!(next(&values), cube(x));
         }
         assert_eq!(executor.submit(cube, 2).result().unwrap(), 8);
+    });
+}
+
+#[test]
+fn a_panic_in_one_is_told_on_standard_error() {
+    isolated(|| {
+        let executor = executor(1);
+        executor
+            .submit(cube, 2)
+            .on_done(|result| panic!("a callback panics over {result:?}"));
+        // It is a file, as this process is that of a test.
+        let printed = || fs::read_to_string("/proc/self/fd/2").unwrap();
+        until("the panic hook has told it", || {
+            let printed = printed();
+            let place = printed.split_once(concat!("panicked at ", file!(), ":"));
+            place.is_some_and(|(_, rest)| rest.contains("a callback panics over Ok(8)\n"))
+        });
+        drop(executor);
+        assert_eq!(printed().matches("panicked at").count(), 1, "told once");
     });
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, thread, time::Duration};
 
-use pool_core::{TaskErrorKind, TaskFuture, WaitFor, as_completed, wait};
+use pool_core::{TaskErrorKind, TaskFuture, TaskHandle, WaitFor, as_completed, wait};
 use pool_tests::{
     Misdeed, Scratch, executor, fails_with, isolated, rounds,
     suite::held,
@@ -143,6 +143,25 @@ fn cancel_is_true_only_if_it_never_starts() {
             }
         }
         assert_eq!(log.lines().len(), 10, "what is cancelled does not run");
+    });
+}
+
+#[test]
+fn cancelled_again_it_says_the_same() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(1);
+        let (running, gate) = held(&executor, &scratch);
+        let queued = executor.submit(cube, 2);
+        let handles = [&running, &executor.submit(pid, ())].map(TaskFuture::handle);
+        let [taken, cancelled] = handles.clone();
+        assert!(cancelled.cancel() && queued.cancel() && queued.handle().cancel());
+        assert!(handles.iter().map(TaskHandle::cancel).eq([false, true]));
+        gate.open();
+        running.result().unwrap();
+        fails_with(queued.result(), TaskErrorKind::Cancelled);
+        // Nor is it forgotten once the result was taken, and the future is gone.
+        assert!(!taken.cancel() && cancelled.cancel() && cancelled.is_done());
     });
 }
 

@@ -9,10 +9,12 @@ use std::{
 
 use pool_core::{TaskErrorKind, task};
 use pool_tests::{
-    Fragile, Misdeed, Scratch, Stage, cubes, executor, fails_with, isolated,
+    Fragile, Log, Misdeed, Scratch, Stage, cubes, executor, fails_with, isolated,
+    suite::pids,
     tasks::{add, cube, even, fragile, nothing, pass, zeros},
     until,
 };
+use serde::{Deserialize, Serialize, Serializer, ser::Error as _};
 
 #[test]
 fn equals_a_serial_map_for_every_window() {
@@ -230,6 +232,57 @@ fn an_item_that_serde_refuses() {
             };
             fails_with(map.next().unwrap(), kind);
         }
+    });
+}
+
+/// A number that cannot be encoded if it is a multiple of five.
+#[derive(Debug, Deserialize)]
+struct Picky(i64);
+
+impl Serialize for Picky {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0 % 5 == 0 {
+            return Err(S::Error::custom("five times something"));
+        }
+        self.0.serialize(serializer)
+    }
+}
+
+#[task]
+fn unpacked(log: Log, number: Picky) -> i64 {
+    log.add(number.0);
+    number.0
+}
+
+#[test]
+fn an_item_that_cannot_be_encoded_costs_no_other() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let executor = executor(2);
+        let workers = pids(&executor);
+        for window in [1, 2, 7, 100] {
+            let log = scratch.log(&format!("window {window}"));
+            let inputs = || (0..50).map(|x| (log.clone(), Picky(x)));
+            let check = |(x, result)| {
+                if x % 5 == 0 {
+                    let error = fails_with(result, TaskErrorKind::Encode);
+                    assert!(error.to_string().contains("five times"), "{error}");
+                    assert!(!error.started(), "{error}");
+                } else {
+                    assert_eq!(result.unwrap(), x);
+                }
+                x
+            };
+            let map = executor.map(unpacked, inputs()).window(window);
+            assert!((0..).zip(map).map(check).eq(0..50), "in order");
+            assert_eq!(log.lines().len(), 40, "no other one is run");
+            let map = executor.map(unpacked, inputs()).window(window).unordered();
+            let given = map.map(|(index, result)| check((index.try_into().unwrap(), result)));
+            let mut given: Vec<_> = given.collect();
+            given.sort_unstable();
+            assert!(given.into_iter().eq(0..50));
+        }
+        assert_eq!(pids(&executor), workers, "no worker was lost");
     });
 }
 

@@ -6,14 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{ErrorKind, Executor, ExecutorBuilder, WaitFor, wait};
+use pool_core::{
+    ErrorKind, Executor, ExecutorBuilder, TaskErrorKind, WaitFor, as_completed, task, wait,
+};
 use pool_tests::{
-    Scratch, isolated,
+    Gate, Scratch, fails_with, isolated,
     suite::{held, pids},
     sys,
-    tasks::{cube, hang, pass, pid},
+    tasks::{cube, hang, pass, pid, work},
     until,
 };
+
+/// Waits for the gate before any call, as an initializer.
+#[task]
+fn pass_first(gate: Gate) {
+    gate.pass();
+}
 
 #[test]
 fn no_workers_are_refused() {
@@ -127,10 +135,44 @@ fn endless_time_is_no_limit_and_no_panic() {
         let future = executor.submit(cube, 3);
         let waited = wait([&future], WaitFor::All, Some(Duration::MAX));
         assert_eq!(waited.done, [0]);
+        let mut completed = as_completed([executor.submit(cube, 4)]);
+        let (index, result) = completed.next_timeout(Duration::MAX).unwrap().unwrap();
+        assert_eq!((index, result.unwrap()), (0, 64));
+        assert!(completed.next_timeout(Duration::MAX).unwrap().is_none());
         let mut map = executor.map(cube, 0..1);
         let first = map.next_timeout(Duration::MAX).unwrap();
         assert_eq!(first.unwrap().unwrap(), 0);
         assert!(map.next_timeout(Duration::MAX).unwrap().is_none());
+        assert!(executor.shutdown_timeout(Duration::MAX));
+    });
+}
+
+#[test]
+fn endless_time_for_workers_is_no_limit_and_no_panic() {
+    isolated(|| {
+        let scratch = Scratch::new();
+        let endless = Executor::builder()
+            .workers(1)
+            .initializer_timeout(Duration::MAX)
+            .cpu_limit(Duration::MAX)
+            .grace(Duration::MAX);
+        let gate = scratch.gate("initialized");
+        let executor = endless.clone().initializer(pass_first, gate.clone());
+        let executor = executor.build().unwrap();
+        let first = executor.submit(work, 20);
+        assert!(!first.wait_timeout(Duration::from_millis(20)));
+        gate.open();
+        let worker = first.result().unwrap();
+        assert_eq!(executor.submit(pid, ()).result().unwrap(), worker);
+
+        // By grace without end a task may take as long as it likes, unless it heeds the signal.
+        let limited = endless.task_timeout(Duration::from_millis(20));
+        let executor = limited.build().unwrap();
+        let log = scratch.log("hanging");
+        let error = executor.submit(hang, log.clone()).result();
+        let error = fails_with(error, TaskErrorKind::TimedOut);
+        assert_eq!(error.signal(), Some(libc::SIGTERM));
+        assert_ne!(executor.submit(pid, ()).result().unwrap(), log.numbers()[0]);
         assert!(executor.shutdown_timeout(Duration::MAX));
     });
 }
