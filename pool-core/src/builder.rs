@@ -28,6 +28,7 @@ use crate::fork_server::ForkServer;
 use crate::hook::Hooks;
 use crate::scheduler::QueueLimit;
 use crate::supervisor::{Plan, RestartLimit, Supervisor, abandon};
+use crate::sys::Conditions;
 use crate::terms::Terms;
 
 /// Settings of an [`Executor`] that is to be built.
@@ -85,8 +86,10 @@ impl ExecutorBuilder {
     ///
     /// Environment, working directory, umask and limits of the workers are those that this process
     /// has now, but for what was set otherwise here, and for the variables by which libraries are
-    /// told how many threads to start; see [`env`](Self::env). If the fork server is killed, the one
-    /// that takes its place finds umask and limits as they are by then.
+    /// told how many threads to start; see [`env`](Self::env). A worker that comes later finds the
+    /// same, whatever this process has changed about itself meanwhile; only a hard limit that it has
+    /// lowered may hold for the workers of another fork server, should this one be killed: to raise it
+    /// takes the right `CAP_SYS_RESOURCE`.
     ///
     /// # Errors
     ///
@@ -115,6 +118,7 @@ impl ExecutorBuilder {
                 open_files: self.open_files,
             },
             environment: self.environment.apply(workers, cores),
+            conditions: Conditions::now(),
             hooks: self.hooks.clone(),
             restart_limit: self.restart_limit,
             recycling,
@@ -124,7 +128,7 @@ impl ExecutorBuilder {
         if let (Some(directory), Ok(here)) = (directory, &here) {
             *directory = here.join(&directory).into();
         }
-        let server = ForkServer::launch(&plan.setup, &plan.environment)?;
+        let server = ForkServer::launch(&plan.setup, &plan.environment, &plan.conditions)?;
         self.check_isolation(server.isolation())?;
         // A fork server that takes this one's place hours later works in the same directory.
         let directory = &mut plan.setup.surroundings.directory;

@@ -2,7 +2,7 @@
 
 use crate::environment::Variables;
 use crate::error::Error;
-use crate::sys::{self, Detached, DetachedFork, Readiness};
+use crate::sys::{self, Conditions, Detached, DetachedFork, Readiness};
 use left_overs::Session;
 use pool_worker::Isolation;
 use pool_worker::entry::{self, Role};
@@ -44,8 +44,13 @@ pub(crate) struct ForkServer {
 }
 
 impl ForkServer {
-    /// Starts a fork server with this environment, and waits until it is ready.
-    pub(crate) fn launch(setup: &Setup, environment: &Variables) -> Result<Self, Error> {
+    /// Starts a fork server with this environment under these conditions, and waits until it is
+    /// ready. One that is a fork of this process has the conditions of this process.
+    pub(crate) fn launch(
+        setup: &Setup,
+        environment: &Variables,
+        conditions: &Conditions,
+    ) -> Result<Self, Error> {
         let deadline = Instant::now() + READY_WITHIN;
         let (ours, start) =
             prepare(setup).map_err(|error| Error::io("prepare a fork server", error))?;
@@ -69,7 +74,7 @@ impl ForkServer {
                 }
                 Err(error) => return Err(Error::io("fork a fork server", error)),
             },
-            _ => (execute(&start, environment)?, ours),
+            _ => (execute(&start, environment, conditions)?, ours),
         };
         drop(start);
         let mut server = Self {
@@ -276,7 +281,11 @@ fn prepare(setup: &Setup) -> io::Result<(OwnedFd, ServerStart)> {
 }
 
 /// Executes this process's own program as a fork server.
-fn execute(start: &ServerStart, environment: &Variables) -> Result<Detached, Error> {
+fn execute(
+    start: &ServerStart,
+    environment: &Variables,
+    conditions: &Conditions,
+) -> Result<Detached, Error> {
     entry::can_exec().map_err(Error::not_startable)?;
     let role = Role::Server {
         socket: start.socket.as_fd(),
@@ -285,7 +294,7 @@ fn execute(start: &ServerStart, environment: &Variables) -> Result<Detached, Err
     };
     fault::try_at(Site::LaunchExecutes)
         .and_then(|()| role.image(environment.iter().cloned()))
-        .and_then(|image| sys::execute_detached(&image, &|| role.keep()))
+        .and_then(|image| sys::execute_detached(&image, conditions, &|| role.keep()))
         .map_err(|error| Error::io("execute the program as a fork server", error))
 }
 

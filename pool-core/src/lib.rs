@@ -87,8 +87,9 @@
 //! [`initializer`](ExecutorBuilder::initializer) is the place to set things up in each, and
 //! [`preload`](ExecutorBuilder::preload) the one to load what all of them share. Its environment,
 //! working directory, umask and limits are those of the application when the executor was built,
-//! unless [`env`](ExecutorBuilder::env) and its like say otherwise. It reads nothing from standard input, shares standard output and error, and belongs
-//! to no terminal. Panics of tasks are not printed, as they are the call's error.
+//! however late it starts, unless [`env`](ExecutorBuilder::env) and its like say otherwise. It reads
+//! nothing from standard input, shares standard output and error, and belongs to no terminal. Panics
+//! of tasks are not printed, as they are the call's error.
 //!
 //! All workers start with the executor, and stay, unless [`min_workers`](ExecutorBuilder::min_workers)
 //! or [`idle_timeout`](ExecutorBuilder::idle_timeout) is set: then there are as many as calls need.

@@ -18,7 +18,7 @@ use crate::gate::Gate;
 use crate::hook::Hooks;
 use crate::member::Sentence;
 use crate::oom::OomKills;
-use crate::sys::{self, Epoll};
+use crate::sys::{self, Conditions, Epoll};
 
 /// How long a finished fork server may take to be gone before it is killed.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
@@ -71,6 +71,8 @@ pub(crate) struct Plan {
     pub(crate) setup: Setup,
     /// What each fork server finds as its environment.
     pub(crate) environment: Variables,
+    /// Under which umask and limits each is executed.
+    pub(crate) conditions: Conditions,
     pub(crate) hooks: Hooks,
     /// If it is not the default one.
     pub(crate) restart_limit: Option<RestartLimit>,
@@ -82,6 +84,7 @@ pub(crate) struct Supervisor {
     pool: Arc<Pool>,
     setup: Setup,
     environment: Variables,
+    conditions: Conditions,
     hooks: Hooks,
     restart_limit: Option<RestartLimit>,
     recycling: Recycling,
@@ -127,6 +130,7 @@ impl Supervisor {
             pool,
             setup: plan.setup,
             environment: plan.environment,
+            conditions: plan.conditions,
             hooks: plan.hooks,
             restart_limit: plan.restart_limit,
             recycling: plan.recycling,

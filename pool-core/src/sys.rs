@@ -13,12 +13,14 @@
 //! the fork server has a copy.
 
 pub(crate) mod clock;
+mod conditions;
 mod epoll;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod forks;
 
 pub(crate) use clock::{monotonic, now};
+pub(crate) use conditions::Conditions;
 pub(crate) use epoll::{Epoll, clear_event, event, signal_event};
 pub(crate) use forks::forks;
 pub(crate) use pool_worker::sys::*;
@@ -91,15 +93,17 @@ pub(crate) struct Detached {
 }
 
 /// Executes `image` in a new process with a session of its own, no standard input, signals as in
-/// a fresh process, and of all descriptors above 2 only those that `keep` keeps.
+/// a fresh process, these conditions, and of all descriptors above 2 only those that `keep` keeps.
 pub(crate) fn execute_detached(
     image: &Image,
+    conditions: &Conditions,
     keep: &dyn Fn() -> io::Result<()>,
 ) -> io::Result<Detached> {
     let mut stacks = [vec![0_u128; STACK], vec![0_u128; STACK]];
     let [first, second] = stacks.each_mut().map(|stack| stack.as_mut_ptr_range().end);
     let launch = Launch {
         image,
+        conditions,
         keep,
         stack: second.cast(),
         pid: Cell::new(-1),
@@ -129,6 +133,7 @@ pub(crate) fn execute_detached(
 /// What the processes that borrow the application's memory are told, and tell.
 struct Launch<'a> {
     image: &'a Image,
+    conditions: &'a Conditions,
     keep: &'a dyn Fn() -> io::Result<()>,
     /// The end of the fork server's stack.
     stack: *mut c_void,
@@ -165,6 +170,8 @@ extern "C" fn server(argument: *mut c_void) -> c_int {
         null_stdin()?;
         close_on_exec()?;
         (launch.keep)()?;
+        // Unlike memory, umask and limits are not shared with the application.
+        launch.conditions.take_up();
         reset_signals();
         io::Result::Ok(())
     };

@@ -72,6 +72,16 @@ pub fn limit(resource: u32, soft: u64) -> io::Result<()> {
     checked(unsafe { libc::setrlimit(resource, &raw const limits) }).map(drop)
 }
 
+/// Allows this process `hard` of the resource, and no more ever again but by a right.
+pub fn limit_for_good(resource: u32, hard: u64) -> io::Result<()> {
+    let limits = libc::rlimit {
+        rlim_cur: hard,
+        rlim_max: hard,
+    };
+    // SAFETY: the pointer is to a local that outlives the call.
+    checked(unsafe { libc::setrlimit(resource, &raw const limits) }).map(drop)
+}
+
 /// Has no thread be had, until what is given back is dropped: there is no room for its stack, and those
 /// that are left of others are in use.
 ///

@@ -34,6 +34,15 @@ fn directory() -> PathBuf {
     env::current_dir().unwrap_or_default()
 }
 
+/// The umask of this process, and its limits, each resource a line.
+#[task]
+fn conditions() -> (String, String) {
+    let status = read_to_string("/proc/self/status").unwrap();
+    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let limits = read_to_string("/proc/self/limits").unwrap();
+    (umask.unwrap().trim().to_owned(), limits)
+}
+
 /// The niceness of this process, and the processors that it may use.
 #[task]
 fn share() -> (i32, String) {
@@ -154,13 +163,7 @@ fn it_is_that_of_build_also_for_later_fork_servers() {
                 assert_eq!(found, directory_there);
             }
             for executor in [&inherited, &relative] {
-                let before = executor.worker_pids();
-                let server = parent(before[0]);
-                sys::kill(server, libc::SIGKILL).unwrap();
-                until("another worker is there", || {
-                    let now = executor.worker_pids();
-                    !now.is_empty() && now != before
-                });
+                replace_fork_server(executor);
             }
         }
         assert_eq!(
@@ -177,6 +180,75 @@ fn it_is_that_of_build_also_for_later_fork_servers() {
             "the preload finds it"
         );
     });
+}
+
+/// Has another fork server take the place of this executor's.
+fn replace_fork_server(executor: &Executor) {
+    let before = executor.worker_pids();
+    sys::kill(parent(before[0]), libc::SIGKILL).unwrap();
+    until("another worker is there", || {
+        let now = executor.worker_pids();
+        !now.is_empty() && now != before
+    });
+}
+
+#[test]
+fn umask_and_limits_are_those_of_build_also_for_later_fork_servers() {
+    isolated(|| {
+        sys::umask(0o27);
+        sys::limit(libc::RLIMIT_FSIZE, 1 << 32).unwrap();
+        sys::limit(libc::RLIMIT_NOFILE, 321).unwrap();
+        sys::limit(libc::RLIMIT_STACK, 4 << 20).unwrap();
+        let at_build = conditions();
+        assert_eq!(at_build.0, "0027");
+        let executors = METHODS.map(|method| builder(1).start_method(method).build().unwrap());
+        // Some of it is more now, and some less.
+        sys::umask(0o72);
+        sys::limit(libc::RLIMIT_FSIZE, 1 << 33).unwrap();
+        sys::limit(libc::RLIMIT_NOFILE, 345).unwrap();
+        sys::limit(libc::RLIMIT_STACK, 2 << 20).unwrap();
+        let by_now = conditions();
+        for _ in 0..2 {
+            for executor in &executors {
+                assert_eq!(executor.submit(conditions, ()).result().unwrap(), at_build);
+                replace_fork_server(executor);
+                assert_eq!(executor.submit(conditions, ()).result().unwrap(), at_build);
+            }
+        }
+        assert_eq!(conditions(), by_now, "this process's are its own");
+        sys::umask(0o22);
+    });
+}
+
+#[test]
+fn a_hard_limit_that_was_lowered_costs_no_fork_server() {
+    isolated(|| {
+        sys::renounce_privileges().unwrap();
+        sys::limit(libc::RLIMIT_NOFILE, 321).unwrap();
+        sys::limit(libc::RLIMIT_STACK, 4 << 20).unwrap();
+        let executors = METHODS.map(|method| builder(1).start_method(method).build().unwrap());
+        sys::limit(libc::RLIMIT_NOFILE, 222).unwrap();
+        sys::limit_for_good(libc::RLIMIT_STACK, 3 << 20).unwrap();
+        for executor in &executors {
+            let (_, at_build) = executor.submit(conditions, ()).result().unwrap();
+            assert_eq!(limits_to(&at_build, "Max open files")[0], "321");
+            assert_eq!(limits_to(&at_build, "Max stack size")[0], "4194304");
+            replace_fork_server(executor);
+            let (_, later) = executor.submit(conditions, ()).result().unwrap();
+            assert_eq!(
+                limits_to(&later, "Max open files"),
+                limits_to(&at_build, "Max open files")
+            );
+            assert_eq!(limits_to(&later, "Max stack size"), ["3145728", "3145728"]);
+        }
+    });
+}
+
+/// The soft and the hard limit to a resource.
+fn limits_to<'a>(limits: &'a str, resource: &str) -> [&'a str; 2] {
+    let line = limits.lines().find_map(|line| line.strip_prefix(resource));
+    let mut words = line.unwrap().split_whitespace();
+    [(); 2].map(|()| words.next().unwrap())
 }
 
 fn parent(pid: u32) -> u32 {

@@ -57,8 +57,12 @@ fn environment() -> Variables {
     std::env::vars_os().collect()
 }
 
+fn try_launch(start_method: StartMethod) -> Result<ForkServer, Error> {
+    ForkServer::launch(&setup(start_method), &environment(), &Conditions::now())
+}
+
 fn launch(start_method: StartMethod) -> ForkServer {
-    ForkServer::launch(&setup(start_method), &environment()).unwrap()
+    try_launch(start_method).unwrap()
 }
 
 /// A worker, and the application's end of its control socket.
@@ -347,13 +351,13 @@ fn unfit_marker_leaves_main_alone_and_forbids_executors() {
         return;
     }
     assert_eq!(std::env::var_os(entry::MARKER), None);
-    let error = ForkServer::launch(&setup(StartMethod::ForkServer), &environment()).unwrap_err();
+    let error = try_launch(StartMethod::ForkServer).unwrap_err();
     assert!(error.to_string().contains(entry::MARKER), "{error}");
 }
 
 #[test]
 fn fork_beside_other_threads_is_refused() {
-    let error = ForkServer::launch(&setup(StartMethod::Fork), &environment()).unwrap_err();
+    let error = try_launch(StartMethod::Fork).unwrap_err();
     assert_eq!(error.kind(), crate::ErrorKind::MultiThreaded, "{error}");
 }
 

@@ -106,7 +106,7 @@ impl Supervisor {
                     .into(),
             );
         }
-        match ForkServer::launch(&self.setup, &self.environment) {
+        match ForkServer::launch(&self.setup, &self.environment, &self.conditions) {
             Ok(server) => {
                 // What it has more is welcome, and what it says of the rest does not matter.
                 let told = |lack: &(Measure, &str)| self.pool.isolation().holds(lack.0);

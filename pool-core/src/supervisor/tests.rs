@@ -38,12 +38,14 @@ fn supervisor_of(
         open_files: None,
     };
     let environment: Variables = std::env::vars_os().collect();
-    let server = ForkServer::launch(&setup, &environment).unwrap();
+    let conditions = Conditions::now();
+    let server = ForkServer::launch(&setup, &environment, &conditions).unwrap();
     let pool = Pool::new(Size::fixed(0), None, QueueLimit::default()).unwrap();
     let pool = Arc::new(pool.isolated(server.isolation().clone()));
     let plan = Plan {
         setup,
         environment,
+        conditions,
         hooks,
         restart_limit: None,
         recycling: Recycling {
