@@ -26,6 +26,7 @@ impl Footprint {
         all.extend(lines("/proc/self/maps", &["memfd:"]));
         all.extend(dispositions());
         all.extend(environment());
+        all.extend(directory());
         all.extend(mark().into_iter().flat_map(|mark| marked_processes(&mark)));
         Self(all)
     }
@@ -68,7 +69,21 @@ impl Footprint {
 ///
 /// Where the kernel does not tell it.
 pub fn resident() -> usize {
-    let lines = lines("/proc/self/status", &["VmRSS"]);
+    in_status("VmRSS")
+}
+
+/// The part of [`resident`] that is of no file and not shared: what was allocated, and stacks.
+///
+/// # Panics
+///
+/// Where the kernel does not tell it.
+pub fn anonymous() -> usize {
+    in_status("RssAnon")
+}
+
+/// The memory of this process that goes by `name`, in bytes.
+fn in_status(name: &str) -> usize {
+    let lines = lines("/proc/self/status", &[name]);
     let number = lines
         .first()
         .and_then(|line| line.split_ascii_whitespace().nth(1));
@@ -149,6 +164,12 @@ fn descriptors() -> Vec<String> {
         .filter(|(_, target)| !target.starts_with("/proc"))
         .map(|(fd, target)| format!("descriptor {fd} to {}", target.display()))
         .collect()
+}
+
+/// This process's working directory.
+fn directory() -> Option<String> {
+    let path = read_link("/proc/self/cwd").ok()?;
+    Some(format!("directory {}", path.display()))
 }
 
 /// This process's environment as the program sees it, values as their hashes.

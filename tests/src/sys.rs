@@ -30,6 +30,16 @@ pub fn exit_at_once(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Has `handler` run when this process exits, before those that were registered earlier.
+///
+/// # Panics
+///
+/// Where there is no memory for it.
+pub fn at_exit(handler: extern "C" fn()) {
+    // SAFETY: a function of the program's own lives as long as the program.
+    assert_eq!(unsafe { libc::atexit(handler) }, 0);
+}
+
 /// Sends `signal` to this very thread.
 pub fn raise(signal: i32) {
     // SAFETY: takes and keeps no memory.

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pool_core::{Executor, ExecutorBuilder, StartMethod, TaskErrorKind, task};
+use pool_core::{Executor, ExecutorBuilder, TaskErrorKind, task};
 use pool_tests::{
     Log, Misdeed, Scratch, executor, functions, harness, processes, program, rounds,
     suite::{fork_server, pids},
@@ -23,6 +23,8 @@ use pool_tests::{
     threads, until,
 };
 
+#[path = "host/ends.rs"]
+mod ends;
 #[path = "host/faults.rs"]
 mod faults;
 
@@ -36,7 +38,6 @@ fn main() -> ExitCode {
         the_hosts_descriptors_stay_here
         a_forked_copy_of_the_host_delays_nothing
         a_forked_copy_of_the_host_ends_nothing
-        killed_applications_leave_nothing
         applications_killed_at_the_start_leave_nothing
         applications_killed_while_they_load_leave_nothing
         what_a_preload_prints_is_printed_once
@@ -52,7 +53,6 @@ fn main() -> ExitCode {
         a_standard_error_that_nobody_reads_holds_nothing_up
     ];
     let programs: &[(&str, fn())] = functions![
-        busy
         loading
         lingering
         printing
@@ -67,8 +67,8 @@ fn main() -> ExitCode {
         complaining
     ];
     harness(
-        &[tests, faults::TESTS].concat(),
-        &[programs, faults::PROGRAMS].concat(),
+        &[tests, ends::TESTS, faults::TESTS].concat(),
+        &[programs, ends::PROGRAMS, faults::PROGRAMS].concat(),
     )
 }
 
@@ -188,34 +188,6 @@ fn a_forked_copy_of_the_host_ends_nothing() {
     executor.shutdown();
 }
 
-/// Starts processes that would live on, then hangs.
-#[task]
-#[expect(clippy::zombie_processes, reason = "they are to be left")]
-fn hang_with_children(log: Log) {
-    for command in ["sleep 1000 & sleep 1000", "setsid sleep 1000"] {
-        Command::new("sh").args(["-c", command]).spawn().unwrap();
-    }
-    log.add(std::process::id());
-    loop {
-        thread::park();
-    }
-}
-
-/// A program that keeps its workers, and their children, busy.
-fn busy() {
-    sys::heed(libc::SIGINT);
-    let log = Log::at(env::args().nth(1).unwrap());
-    let start_method = match env::args().nth(2).as_deref() {
-        Some("spawn") => StartMethod::Spawn,
-        _ => StartMethod::ForkServer,
-    };
-    let builder = Executor::builder().workers(2).start_method(start_method);
-    let executor = builder.build().unwrap();
-    let running = [(); 2].map(|()| executor.submit(hang_with_children, log.clone()));
-    executor.submit(hang, log.clone()).wait();
-    drop(running);
-}
-
 /// Starts the program `name`, with `args`.
 fn start(name: &str, args: &[&str]) -> Child {
     let mut command = program(name);
@@ -225,30 +197,6 @@ fn start(name: &str, args: &[&str]) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
-}
-
-fn killed_applications_leave_nothing() {
-    for signal in [libc::SIGKILL, libc::SIGINT, libc::SIGTERM, libc::SIGABRT] {
-        for start_method in ["fork server", "spawn"] {
-            let scratch = Scratch::new();
-            let log = scratch.log("running");
-            let application = start("busy", &[log.path().to_str().unwrap(), start_method]);
-            log.reaches(2);
-            until("their children run", || {
-                let processes = processes();
-                processes
-                    .iter()
-                    .filter(|process| process.contains("(sleep)"))
-                    .count()
-                    >= 6
-            });
-            sys::kill(application.id(), signal).unwrap();
-            let output = application.wait_with_output().unwrap();
-            until("nothing is left", || processes().is_empty());
-            let printed = [output.stdout, output.stderr].concat();
-            assert_eq!(String::from_utf8_lossy(&printed), "", "without a word");
-        }
-    }
 }
 
 fn applications_killed_at_the_start_leave_nothing() {

@@ -2,10 +2,10 @@
 
 use std::iter;
 
-use pool_core::TaskFuture;
+use pool_core::{Executor, TaskFuture};
 use pool_tests::{
-    Isolated, executor, isolated, pattern, resident,
-    tasks::{bytes, count, cube, zeros},
+    Footprint, Isolated, Misdeed, anonymous, executor, isolated, pattern, resident,
+    tasks::{bytes, count, cube, misbehave, sum, zeros},
 };
 
 /// The sizes around which something changes on the way.
@@ -161,5 +161,33 @@ fn calls_over_and_over_leak_nothing() {
         }
         let grown = resident().saturating_sub(before);
         assert!(grown < 4 << 20, "{grown} bytes more after 32,000 calls");
+    });
+}
+
+/// A single page that each one leaves, of a stack or a ring, would be twice as much as is allowed.
+#[test]
+fn executors_over_and_over_leak_nothing() {
+    Isolated::new().large().run(|| {
+        let ends: [fn(Executor); 3] = [
+            drop,
+            |executor| executor.shutdown(),
+            |executor| executor.kill(),
+        ];
+        let live = |count: usize| {
+            for round in 0..count {
+                let executor = executor(1 + round % 2);
+                let numbers = executor.share_slice(&[1_u8; 1000]).unwrap();
+                assert_eq!(executor.submit(sum, numbers).result().unwrap(), 1000);
+                assert!(executor.submit(misbehave, Misdeed::Kill).result().is_err());
+                ends[round % ends.len()](executor);
+            }
+        };
+        // What the allocator keeps for so many threads at a time, it has after some.
+        live(60);
+        let (footprint, before) = (Footprint::take(), anonymous());
+        live(300);
+        footprint.returns();
+        let grown = anonymous().saturating_sub(before);
+        assert!(grown < 512 << 10, "{grown} bytes more after 300 executors");
     });
 }

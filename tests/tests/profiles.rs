@@ -183,10 +183,12 @@ fn files_that_are_granted_can_be_read_and_no_others() {
         let (granted, other) = (folder.join("granted"), scratch.path("other"));
         fs::write(&granted, "granted").unwrap();
         fs::write(&other, "other").unwrap();
+        let home = env::current_dir().unwrap();
         env::set_current_dir(scratch.path("")).unwrap();
         // Relative to where the application is now.
         let profile = Profile::Untrusted.read("folder").read("/proc/version");
         let executor = builder(1).profile(profile).build().unwrap();
+        env::set_current_dir(home).unwrap();
         let length = |path: &PathBuf| executor.submit(length, path.clone()).result().unwrap();
         assert_eq!(length(&granted).unwrap(), 7);
         assert!(length(&"/proc/version".into()).unwrap() > 0);

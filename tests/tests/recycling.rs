@@ -9,11 +9,12 @@ use std::{
 
 use pool_core::{ErrorKind, Executor, ExecutorBuilder, TaskErrorKind, task};
 use pool_tests::{
-    Gate, Log, Misdeed, Scratch, cubed_or_stopped, fails_with, isolated, maps, rounds,
+    Gate, Log, Misdeed, PATIENCE, Scratch, cubed_or_stopped, cubes, fails_with, isolated, maps,
+    processes, rounds,
     suite::pids,
     sys,
     tasks::{cube, misbehave, pid},
-    until,
+    until, values,
 };
 
 #[task]
@@ -179,6 +180,36 @@ fn queued_work_is_finished_after_the_end_was_asked_for() {
             executor.close();
             for (x, future) in (0..).zip(futures) {
                 assert_eq!(future.result().unwrap(), i64::pow(x, 3));
+            }
+        }
+    });
+}
+
+#[test]
+fn closed_right_after_a_failed_call_it_finishes_the_rest() {
+    isolated(|| {
+        let settings = [(2, 1), (2, 2), (4, 1), (4, 2)];
+        for (workers, tasks) in settings {
+            for round in 0..rounds() * 2 {
+                let executor = recycled(workers, tasks).build().unwrap();
+                let before: Vec<_> = (0..3).map(|x| executor.submit(cube, x)).collect();
+                let misdeed = if round % 2 == 0 {
+                    Misdeed::Panic
+                } else {
+                    Misdeed::Abort
+                };
+                let failed = executor.submit(misbehave, misdeed);
+                let after: Vec<_> = (0..6).map(|x| executor.submit(cube, x)).collect();
+                // Its worker may be about to end as it is closed, and the failure be known or not.
+                if round % 4 < 2 {
+                    failed.wait();
+                }
+                executor.close();
+                misdeed.is_told_by(&failed.result().unwrap_err());
+                assert_eq!(values(before), cubes(3), "{workers} workers, {tasks} tasks");
+                assert_eq!(values(after), cubes(6), "{workers} workers, {tasks} tasks");
+                assert!(executor.shutdown_timeout(PATIENCE));
+                assert_eq!(processes(), Vec::<String>::new());
             }
         }
     });
