@@ -318,12 +318,13 @@ fn submitting_during_exit() {
     for _ in 0..CALLERS {
         thread::spawn(make_calls);
     }
-    // The last one comes first.
-    if let Some(end) = match env::args().nth(3).as_deref() {
-        Some("shutdown") => Some(shut_down_in_exit as extern "C" fn()),
-        Some("kill") => Some(kill_in_exit as extern "C" fn()),
+    let end: Option<extern "C" fn()> = match env::args().nth(3).as_deref() {
+        Some("shutdown") => Some(shut_down_in_exit),
+        Some("kill") => Some(kill_in_exit),
         _ => None,
-    } {
+    };
+    // The last one comes first.
+    if let Some(end) = end {
         sys::at_exit(let_calls_fail);
         sys::at_exit(end);
     }
