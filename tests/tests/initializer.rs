@@ -1,7 +1,7 @@
 //! What sets a worker up, and what happens when it cannot.
 
 use std::{
-    process,
+    fs, process,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -149,6 +149,15 @@ fn an_error_breaks_the_executor_with_its_text() {
             .build()
             .unwrap();
         is_broken(&executor, "invalid digit");
+        executor.shutdown();
+        // It is a file, as this process is that of a test.
+        let printed = fs::read_to_string("/proc/self/fd/2").unwrap();
+        for text in ["no licence found", "invalid digit"] {
+            let told = printed.lines().filter(|line| {
+                line.contains("an executor is broken: the initializer") && line.contains(text)
+            });
+            assert_eq!(told.count(), 1, "told once: {printed}");
+        }
     });
 }
 
