@@ -176,6 +176,8 @@ impl Load {
             let result = result.map(|(same, text, twice)| (same.to_vec(), text, twice.to_vec()));
             self.check(result, &(numbers.clone(), "text".into(), twice.clone()));
         }
+        // Workers are told that nobody holds them any more, and have a while to hear it.
+        thread::sleep(Duration::from_millis(A_WHILE));
     }
 
     fn streams(&self) {
