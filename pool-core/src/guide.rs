@@ -76,7 +76,7 @@
 //! # let executor = Executor::builder().workers(2).build()?;
 //! block_on(async {
 //!     let mut slow = executor.submit(nap, 300);
-//!     assert_eq!(or(&mut slow, executor.submit(nap, 1)).await?, 1);
+//!     assert_eq!(or(executor.submit(nap, 1), &mut slow).await?, 1);
 //!     assert_eq!(slow.await?, 300);
 //!     Ok::<(), pool_core::TaskError>(())
 //! })?;

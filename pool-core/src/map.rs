@@ -134,7 +134,8 @@ impl<R, I: Iterator> Map<R, I> {
     }
 
     /// Draws no more inputs, and cancels the calls that have not begun: they yield
-    /// [`Cancelled`](crate::TaskErrorKind::Cancelled) in their turn. What runs comes to its end. After
+    /// [`Cancelled`](crate::TaskErrorKind::Cancelled) in their turn. What runs comes to its end, as with
+    /// [`TaskFuture::cancel`](crate::TaskFuture::cancel). After
     /// those comes `None`, though `len` has told of more inputs before.
     ///
     /// ```

@@ -133,14 +133,13 @@ impl Notifier {
     pub(crate) fn finish(&self, deadline: Option<Instant>) -> bool {
         let lanes = [&self.callbacks, &self.wakers, &self.hooks];
         lanes.into_iter().for_each(Lane::close);
-        if RUNS_FOR.get() == Arc::as_ptr(&self.backlog) {
+        if self.is_current() {
             return true;
         }
         let in_time = self.backlog.await_end(deadline);
         if in_time {
             // It was in time, though the threads need a moment to end.
-            let latest = Instant::now() + LEAVES_WITHIN;
-            let deadline = deadline.map(|deadline| deadline.max(latest));
+            let deadline = Instant::now() + LEAVES_WITHIN;
             for lane in lanes {
                 lane.await_end(deadline);
             }
@@ -148,9 +147,16 @@ impl Notifier {
         in_time
     }
 
-    /// Has nobody wait any more for what was handed over, now or later.
+    /// Has nobody wait any more for what was handed over, now or later, but where one of them calls it.
     pub(crate) fn give_up(&self) {
-        self.backlog.give_up();
+        if !self.is_current() {
+            self.backlog.give_up();
+        }
+    }
+
+    /// Whether this is called from what was handed over.
+    fn is_current(&self) -> bool {
+        RUNS_FOR.get() == Arc::as_ptr(&self.backlog)
     }
 }
 
@@ -205,9 +211,9 @@ impl Lane {
         self.queue.changed.notify_all();
     }
 
-    fn await_end(&self, deadline: Option<Instant>) {
+    fn await_end(&self, deadline: Instant) {
         let Queue { state, left, .. } = &*self.queue;
-        let has_left = wait_while(left, lock(state), deadline, |state| state.served);
+        let has_left = wait_while(left, lock(state), Some(deadline), |state| state.served);
         if has_left && let Some(thread) = lock(&self.thread).take() {
             // It has nothing left to do but for what users keep local to it, and caught all panics.
             let _ = thread.join();

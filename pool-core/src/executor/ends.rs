@@ -93,9 +93,8 @@ impl Executor {
         locked.turn();
         drop(locked);
         self.pool.wait_ended(None);
-        if !self.finish(Instant::now().checked_add(CALLBACKS_WITHIN)) {
-            self.pool.notifier().give_up();
-        }
+        self.finish(Instant::now().checked_add(CALLBACKS_WITHIN));
+        self.pool.notifier().give_up();
     }
 
     /// Waits until no process of this executor is left, and ends its threads; `false` if `deadline`

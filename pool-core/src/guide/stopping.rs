@@ -26,7 +26,7 @@
 //! // What had come by the deadline is given, and of inputs without end no more is drawn.
 //! let patient = executor.options().timeout(Duration::MAX);
 //! let endless = iter::once(1).chain(iter::repeat(60_000));
-//! let mut naps = patient.map(nap, endless).deadline(Duration::from_millis(500));
+//! let mut naps = patient.map(nap, endless).deadline(Duration::from_secs(1));
 //! assert_eq!(naps.next().expect("one comes in time")?, 1);
 //! assert!(naps.all(|nap| nap.unwrap_err().kind() == TaskErrorKind::TimedOut));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
