@@ -114,7 +114,7 @@ fn it_is_stopped_in_time() {
             start.elapsed().checked_sub(SHORT).expect("not before")
         };
         // A thread that merely sleeps for as long tells how late the machine itself is.
-        let (mut asleep, mut late): (Vec<_>, Vec<_>) = (0..15)
+        let (asleep, mut late): (Vec<_>, Vec<_>) = (0..15)
             .map(|_| {
                 executor.submit(nothing, ()).result().unwrap();
                 let asleep = later(&|| thread::sleep(SHORT));
@@ -124,11 +124,11 @@ fn it_is_stopped_in_time() {
                 (asleep, late)
             })
             .unzip();
-        asleep.sort_unstable();
         late.sort_unstable();
         println!("later than the limit by {late:?}, a sleeper by {asleep:?}");
-        // Four threads have to be woken one after the other until the call is told of.
-        let allowed = Duration::from_millis(30) + 4 * asleep[7];
+        // Four threads have to be woken one after the other until the call is told of. What each waits
+        // for a core adds up, as means do and medians do not: most waits are none, and some are long.
+        let allowed = Duration::from_millis(30) + 4 * asleep.iter().sum::<Duration>() / 15;
         assert!(late[7] < allowed, "{late:?}, a sleeper {asleep:?}");
     });
 }
