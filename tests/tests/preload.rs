@@ -440,6 +440,8 @@ fn a_spare_is_kept_where_much_is_loaded() {
             .preload(load, (log.clone(), 40 << 20))
             .build()
             .unwrap();
+        // It takes longer to load than workers are waited for, where others keep the cores busy.
+        executor.submit(loaded, ()).result().unwrap();
         let workers = executor.worker_pids();
         assert_eq!(workers.len(), 2, "the spare is none of them");
         // The fork server, two workers and the spare.
