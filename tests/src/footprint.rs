@@ -156,6 +156,17 @@ pub fn threads() -> Vec<String> {
     names
 }
 
+/// The same, once those of an executor without hooks have given themselves their names: until then
+/// they bear that of the thread that started them.
+pub fn threads_with_executor() -> Vec<String> {
+    let started = ["pool-callbacks", "pool-supervisor", "pool-wakers"];
+    until("threads have their names", || {
+        let names = threads();
+        started.iter().all(|name| names.iter().any(|it| it == name))
+    });
+    threads()
+}
+
 /// This process's descriptors, each with what it leads to.
 fn descriptors() -> Vec<String> {
     numbers("/proc/self/fd")

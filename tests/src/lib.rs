@@ -25,7 +25,7 @@ mod wait;
 pub use case::{
     Isolated, Observed, harness, isolated, observe, processes, program, run_case, run_here,
 };
-pub use footprint::{Footprint, anonymous, resident, threads};
+pub use footprint::{Footprint, anonymous, resident, threads, threads_with_executor};
 pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
 pub use random::Random;
 pub use scratch::{Gate, Log, Scratch};

@@ -7,7 +7,7 @@ use pool_tests::{
     Isolated, Scratch, isolated,
     suite::{held, pids},
     tasks::{cube, hold},
-    threads,
+    threads, threads_with_executor,
 };
 
 /// How many descriptors this process has open.
@@ -25,11 +25,10 @@ fn a_million_calls_pending_at_once() {
         log.reaches(2);
         // A worker may begin before the application has heard of it, and has its descriptors.
         assert_eq!(executor.worker_pids().len(), 2);
-        // A thread may yet have to give itself its name.
-        let (fds, before) = (descriptors(), threads().len());
+        let (fds, before) = (descriptors(), threads_with_executor());
         let futures: Vec<_> = (0..1_000_000).map(|x| executor.submit(cube, x)).collect();
         assert_eq!(descriptors(), fds);
-        assert_eq!(threads().len(), before);
+        assert_eq!(threads(), before);
         gate.open();
         for future in held {
             future.result().unwrap();

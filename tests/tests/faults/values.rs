@@ -284,14 +284,13 @@ fn f62_a_hundred_thousand_calls_that_wait_take_no_descriptor_each() {
         // A call may run before the application has taken in that its worker is there.
         assert_eq!(executor.worker_pids().len(), 1);
         let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-        // A thread may yet have to give itself its name.
-        let threads = || pool_tests::threads().len();
-        let (descriptors, before_them, before) = (open(), threads(), resident());
+        let threads = pool_tests::threads_with_executor();
+        let (descriptors, before) = (open(), resident());
         let calls: Vec<_> = (0..100_000).map(|x| executor.submit(cube, x)).collect();
         let each = resident().saturating_sub(before) / calls.len();
         assert!(each < 300, "{each} bytes for each");
         assert_eq!(open(), descriptors);
-        assert_eq!(threads(), before_them);
+        assert_eq!(pool_tests::threads(), threads);
         gate.open();
         held.result().unwrap();
         for (x, call) in (0..).zip(calls) {
