@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use pool_core::{Executor, ExecutorBuilder, TaskErrorKind, TaskFuture};
 
-use crate::{Gate, Log, tasks};
+use crate::{Gate, Log, footprint, tasks};
 
 /// The settings of an executor of so many workers.
 pub fn builder(workers: usize) -> ExecutorBuilder {
-    Executor::builder().workers(workers)
+    let builder = Executor::builder().workers(workers);
+    // A profile that clears the environment is not to hide its processes from the test's guard.
+    match footprint::mark() {
+        Some(mark) => builder.env(footprint::MARK, mark),
+        None => builder,
+    }
 }
 
 /// An executor of so many workers.

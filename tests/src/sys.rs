@@ -3,6 +3,7 @@
 use std::{
     fs, io,
     mem::MaybeUninit,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
     ptr,
     sync::{Mutex, MutexGuard},
     thread,
@@ -62,6 +63,34 @@ pub fn umask(mask: libc::mode_t) {
 /// Whether there is a process `pid`, be it a zombie.
 pub fn exists(pid: u32) -> bool {
     kill(pid, 0).is_ok()
+}
+
+/// The end of a process, whoever is to reap it.
+#[derive(Debug)]
+pub struct End(OwnedFd);
+
+/// What tells of the end of the process `pid`.
+pub fn watched(pid: u32) -> io::Result<End> {
+    let pid = libc::pid_t::try_from(pid).map_err(io::Error::other)?;
+    // SAFETY: takes and keeps no memory.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = checked(i32::try_from(fd).map_err(io::Error::other)?)?;
+    // SAFETY: it is new, and nobody else's.
+    Ok(End(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+impl End {
+    /// Waits for it.
+    pub fn await_end(&self) -> io::Result<()> {
+        let (fd, events) = (self.0.as_raw_fd(), libc::POLLIN);
+        let mut watched = libc::pollfd {
+            fd,
+            events,
+            revents: 0,
+        };
+        // SAFETY: it is one entry, which outlives the call.
+        checked(unsafe { libc::poll(&raw mut watched, 1, -1) }).map(drop)
+    }
 }
 
 /// What `waitpid(-1)` says: the child that ended, 0 for none yet, `ECHILD` where there is none.

@@ -132,6 +132,13 @@ pub fn work(milliseconds: u64) -> u32 {
     process::id()
 }
 
+/// Sleeps for so many milliseconds.
+#[task]
+pub fn nap(milliseconds: u64) -> u32 {
+    thread::sleep(Duration::from_millis(milliseconds));
+    process::id()
+}
+
 /// Fills so many bytes of memory, and never ends.
 #[task]
 pub fn fill_and_hang(bytes: usize) {

@@ -14,11 +14,11 @@ use std::{
 
 use pool_core::{
     AnyError, ErrorKind, ExecutorBuilder, Measure, Profile, Shared, StartMethod, TaskErrorKind,
-    current, task,
+    task,
 };
 use pool_tests::{
     Isolated, Misdeed, Scratch, builder, fails_with, isolated, maps, sys,
-    tasks::{bytes, cube, misbehave, pid, variable},
+    tasks::{bytes, cube, misbehave, nap, pid, variable},
     until,
 };
 
@@ -386,13 +386,6 @@ fn spin(milliseconds: u64) -> u64 {
         turns = std::hint::black_box(turns + 1);
     }
     turns
-}
-
-/// Uses no processor.
-#[task]
-fn nap(milliseconds: u64) -> u32 {
-    thread::sleep(Duration::from_millis(milliseconds));
-    current().unwrap().attempt()
 }
 
 #[test]
