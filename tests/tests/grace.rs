@@ -101,15 +101,19 @@ fn sigterm_ends_whoever_does_not_catch_it() {
 fn grace_has_an_end() {
     isolated(|| {
         let scratch = Scratch::new();
-        let grace = Duration::from_millis(300);
-        let executor = heedful(2, grace);
         let log = scratch.log("log");
-        let start = Instant::now();
-        let error = executor.submit(do_not_care, log.clone()).result();
-        let error = fails_with(error, TaskErrorKind::TimedOut);
-        assert!(start.elapsed() >= SHORT + grace);
-        assert_eq!(error.signal(), Some(libc::SIGKILL));
-        assert_eq!(log.lines().len(), 1, "it was asked first");
+        // A busy machine may let a short one pass before the worker gets to do anything.
+        let was_asked = [300, 3_000, 30_000].into_iter().any(|milliseconds| {
+            let grace = Duration::from_millis(milliseconds);
+            let executor = heedful(2, grace);
+            let start = Instant::now();
+            let error = executor.submit(do_not_care, log.clone()).result();
+            let error = fails_with(error, TaskErrorKind::TimedOut);
+            assert!(start.elapsed() >= SHORT + grace);
+            assert_eq!(error.signal(), Some(libc::SIGKILL));
+            log.lines().len() == 1
+        });
+        assert!(was_asked, "it was asked first");
     });
 }
 
