@@ -81,6 +81,15 @@ pub fn anonymous() -> usize {
     in_status("RssAnon")
 }
 
+/// The most memory that this process has ever had reserved, in bytes, whether it was touched or not.
+///
+/// # Panics
+///
+/// Where the kernel does not tell it.
+pub fn most_reserved() -> usize {
+    in_status("VmPeak")
+}
+
 /// The memory of this process that goes by `name`, in bytes.
 fn in_status(name: &str) -> usize {
     let lines = lines("/proc/self/status", &[name]);

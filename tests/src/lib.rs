@@ -25,7 +25,9 @@ mod wait;
 pub use case::{
     Isolated, Observed, harness, isolated, observe, processes, program, run_case, run_here,
 };
-pub use footprint::{Footprint, anonymous, resident, threads, threads_with_executor};
+pub use footprint::{
+    Footprint, anonymous, most_reserved, resident, threads, threads_with_executor,
+};
 pub use misdeed::{Fragile, Misdeed, Outcome, Stage};
 pub use random::Random;
 pub use scratch::{Gate, Log, Scratch};

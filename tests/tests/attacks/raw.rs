@@ -145,32 +145,80 @@ pub(crate) fn queue_signal(pid: u32, signal: i32) -> i32 {
     errno(unsafe { libc::sigqueue(pid, signal, value) }.into())
 }
 
+/// Signals the first thread of a process by that thread's queue.
+pub(crate) fn queue_signal_of_thread(pid: u32, signal: i32) -> i32 {
+    // SAFETY: numbers alone, of which 0 is one.
+    let mut info: libc::siginfo_t = unsafe { MaybeUninit::zeroed().assume_init() };
+    info.si_signo = signal;
+    info.si_code = libc::SI_QUEUE;
+    let (pid, signal) = (pid as usize, signal.unsigned_abs() as usize);
+    let info = (&raw const info).addr();
+    errno(call(libc::SYS_rt_tgsigqueueinfo, [pid, pid, signal, info]))
+}
+
 fn number(fd: &OwnedFd) -> usize {
     usize::try_from(fd.as_raw_fd()).expect("a descriptor")
 }
 
-/// Takes memory that is a file without a name.
-pub(crate) fn fill_memory_file(bytes: usize) -> i32 {
+/// A file of memory that has no name.
+fn memory_file(bytes: usize) -> io::Result<File> {
     // SAFETY: the name is a text that lives for ever.
     let fd = unsafe { libc::memfd_create(c"hoard".as_ptr(), libc::MFD_CLOEXEC) };
     if fd == -1 {
-        return errno(-1);
+        return Err(io::Error::last_os_error());
     }
     // SAFETY: the descriptor was just made, and is nobody else's.
     let file = unsafe { File::from_raw_fd(fd) };
-    code(file.set_len(bytes as u64))
+    file.set_len(bytes as u64)?;
+    Ok(file)
+}
+
+/// Takes memory that is a file without a name.
+pub(crate) fn fill_memory_file(bytes: usize) -> i32 {
+    code(memory_file(bytes))
+}
+
+/// Maps shared memory, that of a file or of nobody.
+fn map(bytes: usize, file: Option<&File>) -> Result<*mut c_void, i32> {
+    let (flags, fd) = match file {
+        Some(file) => (libc::MAP_SHARED, file.as_raw_fd()),
+        None => (libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1),
+    };
+    // SAFETY: the kernel chooses the place.
+    let mapped = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_WRITE, flags, fd, 0) };
+    if mapped == libc::MAP_FAILED {
+        Err(errno(-1))
+    } else {
+        Ok(mapped)
+    }
 }
 
 /// Takes memory that is shared with nobody, yet counts as shared.
 pub(crate) fn map_shared(bytes: usize) -> i32 {
-    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
-    // SAFETY: the kernel chooses the place.
-    let mapped = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_WRITE, flags, -1, 0) };
-    if mapped == libc::MAP_FAILED {
-        errno(-1)
-    } else {
-        0
+    map(bytes, None).map_or_else(|error| error, |_| 0)
+}
+
+/// Opens the file behind a mapping, of which there is no descriptor, and shrinks it.
+pub(crate) fn shrink_behind(start: usize, bytes: usize) -> i32 {
+    let range = format!("/proc/self/map_files/{start:x}-{:x}", start + bytes);
+    let file = File::options().write(true).open(range);
+    code(file.and_then(|file| file.set_len(0)))
+}
+
+/// Shrinks the file behind memory that has no seals, and reads that if it could.
+pub(crate) fn shrink_unsealed_and_read() -> i32 {
+    const PAGE: usize = 4096;
+    let mapped = memory_file(PAGE).map_err(|error| code::<()>(Err(error)));
+    let mapped = match mapped.and_then(|file| map(PAGE, Some(&file))) {
+        Ok(mapped) => mapped,
+        Err(error) => return error,
+    };
+    let shrunk = shrink_behind(mapped.addr(), PAGE);
+    if shrunk == 0 {
+        // SAFETY: none: it is mapped, and the fault is what the caller wants.
+        unsafe { mapped.cast::<u8>().read_volatile() };
     }
+    shrunk
 }
 
 /// Whether this number is one of an open descriptor.
@@ -208,10 +256,10 @@ pub(crate) fn no_new_privileges() -> i32 {
 
 /// Makes a ring of system calls.
 pub(crate) fn make_io_uring() -> i32 {
-    let parameters = [0_u64; 32];
+    let mut parameters = [0_u64; 32];
     errno(call(
         libc::SYS_io_uring_setup,
-        [1, parameters.as_ptr().addr(), 0, 0],
+        [1, parameters.as_mut_ptr().addr(), 0, 0],
     ))
 }
 
@@ -299,17 +347,17 @@ pub(crate) fn send_descriptor(socket: i32, descriptor: i32) -> i32 {
     errno(unsafe { libc::sendmsg(socket, &raw const message, flags) } as c_long)
 }
 
-/// Sends a byte over a socket; whether it was taken.
-pub(crate) fn send_byte(socket: i32) -> bool {
+/// Sends a byte over a socket.
+pub(crate) fn send_byte(socket: i32) -> i32 {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the byte outlives the call.
-    let sent = unsafe { libc::send(socket, [0_u8].as_ptr().cast(), 1, flags) };
-    sent != -1 || io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN)
+    errno(unsafe { libc::send(socket, [0_u8].as_ptr().cast(), 1, flags) } as c_long)
 }
 
-/// The sockets among the low descriptors, found without a look into `/proc`.
+/// The sockets among the low descriptors, found without a look into `/proc`. A full one is one, too.
 pub(crate) fn sockets() -> Vec<i32> {
-    (3..64).filter(|&number| send_byte(number)).collect()
+    let is_one = |number: &i32| matches!(send_byte(*number), 0 | libc::EAGAIN);
+    (3..64).filter(is_one).collect()
 }
 
 /// Forks, and runs `child` in the copy, which then ends.
@@ -322,6 +370,31 @@ pub(crate) fn fork(child: impl FnOnce()) -> i32 {
         unsafe { libc::_exit(0) };
     }
     errno(pid.into())
+}
+
+/// Runs `child` in a copy of this process; what it gives, or that there is no copy.
+pub(crate) fn in_child(child: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the child makes system calls alone.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => return errno(-1),
+        0 => {
+            let code = child();
+            // SAFETY: ends the copy.
+            unsafe { libc::_exit(code) }
+        }
+        _ => {}
+    }
+    let mut status = 0;
+    // SAFETY: `status` is ours to write.
+    unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    libc::WEXITSTATUS(status)
+}
+
+/// Leads a session of its own from now on.
+pub(crate) fn leave_session() {
+    // SAFETY: the call takes no memory.
+    unsafe { libc::setsid() };
 }
 
 /// Whether this process is the superuser's.
@@ -365,27 +438,33 @@ pub(crate) fn terminal() -> io::Result<(OwnedFd, String)> {
     Ok((master, String::from_utf8_lossy(&name[..end]).into_owned()))
 }
 
+/// Has this process lead a session at a terminal, which is given back.
+pub(crate) fn lead_terminal(path: &str) -> io::Result<File> {
+    leave_session();
+    File::options().read(true).write(true).open(path)
+}
+
+/// Parts with the terminal, and not with life, though that is what the kernel then asks for.
+pub(crate) fn leave_terminal(terminal: &File) {
+    // SAFETY: nothing that runs on a signal is touched.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+    // SAFETY: the request takes no memory.
+    let left = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
+    // SAFETY: as above.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+    assert_eq!(left, 0);
+}
+
 /// Executes a program in a child as nobody; what it exits with.
 pub(crate) fn execute_as_nobody(program: &Path) -> i32 {
     let path = CString::new(program.as_os_str().as_bytes()).expect("a path without NUL");
     let arguments = [path.as_ptr(), ptr::null()];
-    // SAFETY: the child makes system calls alone.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
+    in_child(|| {
         become_nobody();
         // SAFETY: the path and the list, which ends with a null, outlive the call.
         unsafe { libc::execv(path.as_ptr(), arguments.as_ptr()) };
-        // SAFETY: ends the copy.
-        unsafe { libc::_exit(99) };
-    }
-    let mut status = 0;
-    // SAFETY: `status` is ours to write.
-    unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    if pid == -1 {
-        -1
-    } else {
-        libc::WEXITSTATUS(status)
-    }
+        99
+    })
 }
 
 /// The random bytes that canaries are made of, and where the stack is.

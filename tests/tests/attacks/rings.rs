@@ -1,11 +1,11 @@
 //! The memory that a worker shares with the application, as somebody finds it who has taken the worker over
 //! and knows the protocol. `pool_worker::channel` has it.
 
-use std::{fs::File, process, ptr, sync::OnceLock};
+use std::{process, ptr, sync::OnceLock};
 
 use pool_tests::Random;
 
-use crate::raw::{call, code, errno};
+use crate::raw::{call, errno, shrink_behind};
 
 /// Where the words lie.
 const CALLS_HEAD: usize = 0;
@@ -159,10 +159,14 @@ impl Rings {
 
     /// Opens the file behind the rings and shrinks it.
     pub(crate) fn shrink(&self) -> i32 {
-        let start = self.0.addr();
-        let range = format!("/proc/self/map_files/{start:x}-{:x}", start + SIZE);
-        let file = File::options().write(true).open(range);
-        code(file.and_then(|file| file.set_len(0)))
+        shrink_behind(self.0.addr(), SIZE)
+    }
+
+    /// Has processes that are forked from here on have them as well.
+    pub(crate) fn leave_to_children(&self) {
+        // SAFETY: the range is the mapping.
+        let left = errno(unsafe { libc::madvise(self.0.cast(), SIZE, libc::MADV_DOFORK) }.into());
+        assert_eq!(left, 0);
     }
 }
 
