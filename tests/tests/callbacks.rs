@@ -100,7 +100,7 @@ fn one_after_another_on_a_thread_of_their_own() {
 }
 
 #[test]
-fn a_panic_in_one_costs_nothing_else() {
+fn f58_a_panic_in_one_costs_nothing_else() {
     isolated(|| {
         let executor = executor(1);
         let (sender, values) = channel();
@@ -170,7 +170,7 @@ fn chain(executor: &Arc<Executor>, left: i64, done: impl Fn(i64) + Send + 'stati
 }
 
 #[test]
-fn chains_of_calls() {
+fn f59_chains_of_calls() {
     isolated(|| {
         let executor = executor(2);
         let (sender, ended) = channel();

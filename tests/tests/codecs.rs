@@ -16,7 +16,7 @@ fn call(executor: &Executor, stage: Stage, misdeed: Misdeed) -> Result<Outcome, 
 }
 
 #[test]
-fn every_misdeed_at_every_stage_in_the_worker() {
+fn f45_every_misdeed_at_every_stage_in_the_worker() {
     isolated(|| {
         let executor = executor(2);
         for stage in [Stage::DecodeArguments, Stage::Run, Stage::EncodeResult] {
@@ -33,7 +33,7 @@ fn every_misdeed_at_every_stage_in_the_worker() {
 }
 
 #[test]
-fn a_panic_of_serde_is_the_calls_error() {
+fn f43_a_panic_of_serde_is_the_calls_error() {
     isolated(|| {
         let executor = executor(1);
         let workers = pids(&executor);

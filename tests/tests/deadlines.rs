@@ -115,7 +115,7 @@ fn ran_for(error: &TaskError) -> Duration {
 }
 
 #[test]
-fn it_is_stopped_in_time() {
+fn f17_it_is_stopped_in_time() {
     isolated(|| {
         let executor = executor(1);
         let limited = executor.options().timeout(SHORT);

@@ -71,7 +71,7 @@ fn death_during_a_map() {
 }
 
 #[test]
-fn a_busy_worker_killed_from_outside() {
+fn f10_a_busy_worker_killed_from_outside() {
     isolated(|| {
         let executor = executor(2);
         for _ in 0..rounds() {
@@ -236,7 +236,7 @@ fn return_and_die(misdeed: Misdeed) -> u32 {
 }
 
 #[test]
-fn death_after_the_result_blames_nobody_else() {
+fn f12_death_after_the_result_blames_nobody_else() {
     isolated(|| {
         let executor = executor(1);
         for _ in 0..rounds() {
@@ -255,7 +255,7 @@ fn death_after_the_result_blames_nobody_else() {
 }
 
 #[test]
-fn right_after_shutdown_was_requested() {
+fn f13_right_after_shutdown_was_requested() {
     isolated(|| {
         for misdeed in Misdeed::OF_TASKS {
             for end in [

@@ -184,7 +184,7 @@ fn cancel_races_with_the_start() {
 }
 
 #[test]
-fn kill_stops_what_runs_and_nothing_else() {
+fn f57_kill_stops_what_runs_and_nothing_else() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(2);

@@ -98,7 +98,7 @@ fn sigterm_ends_whoever_does_not_catch_it() {
 }
 
 #[test]
-fn grace_has_an_end() {
+fn f18_grace_has_an_end() {
     isolated(|| {
         let scratch = Scratch::new();
         let log = scratch.log("log");
@@ -253,7 +253,7 @@ fn a_replacement_has_the_place_of_the_dead() {
 }
 
 #[test]
-fn dropped_futures_stop_their_calls_if_asked() {
+fn f56_dropped_futures_stop_their_calls_if_asked() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(1);

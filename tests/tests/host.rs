@@ -32,21 +32,21 @@ fn main() -> ExitCode {
     let tests: &[(&str, fn())] = functions![
         the_host_has_no_child
         the_hosts_own_children_are_its_own
-        the_host_ignores_its_children
+        f65_the_host_ignores_its_children
         the_host_is_a_subreaper
         the_hosts_threads_and_mask_stay
         the_hosts_descriptors_stay_here
-        a_forked_copy_of_the_host_delays_nothing
+        f31_a_forked_copy_of_the_host_delays_nothing
         a_forked_copy_of_the_host_ends_nothing
-        applications_killed_at_the_start_leave_nothing
+        f28_applications_killed_at_the_start_leave_nothing
         applications_killed_while_they_load_leave_nothing
         what_a_preload_prints_is_printed_once
         what_tasks_print_is_printed
         what_tasks_print_last_is_printed
-        a_killed_fork_server_is_replaced
+        f23_a_killed_fork_server_is_replaced
         work_pending_at_the_end_of_main_is_done
         an_executor_in_a_static_delays_no_exit
-        exit_with_calls_running
+        f74_exit_with_calls_running
         a_panic_in_main_kills_what_runs
         standard_input_is_the_applications
         without_standard_descriptors
@@ -103,7 +103,7 @@ fn the_hosts_own_children_are_its_own() {
     assert!(has_no_child());
 }
 
-fn the_host_ignores_its_children() {
+fn f65_the_host_ignores_its_children() {
     sys::ignore(libc::SIGCHLD);
     let executor = executor(2);
     for misdeed in Misdeed::OF_TASKS {
@@ -166,7 +166,7 @@ fn the_hosts_descriptors_stay_here() {
     assert_eq!(there.lines().count(), 4, "nor what a task starts: {there}");
 }
 
-fn a_forked_copy_of_the_host_delays_nothing() {
+fn f31_a_forked_copy_of_the_host_delays_nothing() {
     let executor = executor(2);
     let workers = pids(&executor);
     let copy = sys::fork_idle_copy().unwrap();
@@ -199,7 +199,7 @@ fn start(name: &str, args: &[&str]) -> Child {
         .unwrap()
 }
 
-fn applications_killed_at_the_start_leave_nothing() {
+fn f28_applications_killed_at_the_start_leave_nothing() {
     for round in 0..10 * rounds() {
         let scratch = Scratch::new();
         let log = scratch.log("running");
@@ -336,7 +336,7 @@ fn what_tasks_print_last_is_printed() {
     }
 }
 
-fn a_killed_fork_server_is_replaced() {
+fn f23_a_killed_fork_server_is_replaced() {
     let scratch = Scratch::new();
     let executor = executor(2);
     let log = scratch.log("hanging");
@@ -422,7 +422,7 @@ fn an_executor_in_a_static_delays_no_exit() {
     assert_eq!(code_of("in_a_static"), Some(0));
 }
 
-fn exit_with_calls_running() {
+fn f74_exit_with_calls_running() {
     assert_eq!(code_of("exiting"), Some(5));
 }
 

@@ -198,7 +198,7 @@ fn a_death_is_tried_again_within_the_limit() {
 }
 
 #[test]
-fn a_death_never_loops_for_ever() {
+fn f40_a_death_never_loops_for_ever() {
     isolated(|| {
         let scratch = Scratch::new();
         let log = scratch.log("tried");

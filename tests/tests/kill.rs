@@ -110,7 +110,7 @@ fn nest(log: Log, depth: u32) {
 }
 
 #[test]
-fn kill_reaches_executors_within_tasks() {
+fn f60_kill_reaches_executors_within_tasks() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(1);

@@ -245,7 +245,7 @@ fn a_worker_killed_while_an_argument_arrives() {
 }
 
 #[test]
-fn a_worker_killed_while_a_result_arrives() {
+fn f11_a_worker_killed_while_a_result_arrives() {
     Isolated::new().large().run(|| {
         let executor = tireless_executor(1);
         for round in 0..4 * rounds() {

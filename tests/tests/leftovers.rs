@@ -74,7 +74,7 @@ fn leave_children(log: Log, misdeed: Option<Misdeed>) {
 }
 
 #[test]
-fn grandchildren_go_with_their_worker() {
+fn f36_grandchildren_go_with_their_worker() {
     isolated(|| {
         for misdeed in [
             None,
@@ -133,7 +133,7 @@ fn close_all_descriptors() -> u32 {
 }
 
 #[test]
-fn a_task_that_closes_all_descriptors() {
+fn f34_a_task_that_closes_all_descriptors() {
     isolated(|| {
         let executor = executor(1);
         for _ in 0..rounds() {

@@ -185,7 +185,7 @@ fn no_call_begins_in_a_worker_that_has_too_much() {
 }
 
 #[test]
-fn a_long_map_of_leaks_goes_on_and_ends() {
+fn f39_a_long_map_of_leaks_goes_on_and_ends() {
     isolated(|| {
         let executor = limited(2, 16 * MIB)
             .max_tasks_per_worker(40)

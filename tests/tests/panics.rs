@@ -522,7 +522,7 @@ fn end_in_a_panic(how: Fatal) {
 }
 
 #[test]
-fn those_that_end_the_worker_cost_one_call() {
+fn f02_those_that_end_the_worker_cost_one_call() {
     isolated(|| {
         let executor = executor(1);
         for how in [

@@ -123,7 +123,7 @@ fn shutdown_now_cancels_what_has_not_started() {
 }
 
 #[test]
-fn dropped_with_work_pending_it_finishes_it() {
+fn f55_dropped_with_work_pending_it_finishes_it() {
     isolated(|| {
         let scratch = Scratch::new();
         let executor = executor(2);
@@ -152,7 +152,7 @@ fn an_executor_never_used() {
 }
 
 #[test]
-fn ended_twice_and_from_two_threads() {
+fn f54_ended_twice_and_from_two_threads() {
     isolated(|| {
         for first in ENDS {
             for second in ENDS {

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             a_worker_has_them_as_a_fresh_process_does
             what_a_task_does_to_them_is_its_workers_affair
             a_handler_for_crashes_is_the_initializers_affair
-            interruptions_tear_nothing
+            f64_interruptions_tear_nothing
             what_a_terminal_sends_reaches_the_application_alone
         ],
         functions![in_the_foreground],
@@ -151,7 +151,7 @@ fn a_handler_for_crashes_is_the_initializers_affair() {
     assert_eq!(crash(initialized), (None, Some(sys::LEFT)));
 }
 
-fn interruptions_tear_nothing() {
+fn f64_interruptions_tear_nothing() {
     sys::catch(libc::SIGUSR1).unwrap();
     let executor = builder(2)
         .initializer(catch_interruptions, ())

@@ -70,7 +70,7 @@ fn use_locks(name: String) -> bool {
 }
 
 #[test]
-fn workers_work_that_were_started_beside_threads_in_locks() {
+fn f33_workers_work_that_were_started_beside_threads_in_locks() {
     isolated(|| {
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {

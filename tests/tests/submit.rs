@@ -68,7 +68,7 @@ fn tasks_of_all_kinds() {
 }
 
 #[test]
-fn an_unmarked_function_fails_its_own_future() {
+fn f51_an_unmarked_function_fails_its_own_future() {
     fn unmarked(x: i64) -> i64 {
         x
     }

@@ -144,7 +144,7 @@ fn nested(value: Nested) -> Nested {
 }
 
 #[test]
-fn values_cross_unchanged() {
+fn f47_values_cross_unchanged() {
     isolated(|| {
         let executor = executor(1);
         let sent = [

@@ -504,7 +504,7 @@ fn a_last_call_that_hangs_is_stopped_in_time() {
 }
 
 #[test]
-fn an_initializer_that_hangs_is_stopped_in_time() {
+fn f72_an_initializer_that_hangs_is_stopped_in_time() {
     isolated(|| {
         let scratch = Scratch::new();
         let (log, gate) = (scratch.log("tried"), scratch.gate("gate"));

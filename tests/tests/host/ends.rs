@@ -25,7 +25,7 @@ use pool_tests::{
 use super::start;
 
 pub(super) const TESTS: &[(&str, fn())] = functions![
-    killed_applications_leave_nothing
+    f27_killed_applications_leave_nothing
     killed_applications_take_executors_within_tasks_along
     a_killed_fork_server_takes_executors_within_tasks_along
     calls_of_exit_handlers_are_answered
@@ -152,7 +152,7 @@ fn end_by(signal: i32, name: &str, start_method: &str, calls: usize, children: u
     time
 }
 
-fn killed_applications_leave_nothing() {
+fn f27_killed_applications_leave_nothing() {
     for signal in [libc::SIGKILL, libc::SIGINT, libc::SIGTERM, libc::SIGABRT] {
         for start_method in ["fork server", "spawn"] {
             are_gone_soon(|| end_by(signal, "busy", start_method, 2, 6));
