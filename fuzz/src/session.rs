@@ -36,7 +36,7 @@ fn serve(bytes: &[u8]) {
     let (segment, memfd) = Segment::create().expect("there is memory");
     let (control, _theirs) = sys::socket_pair().expect("there are descriptors");
     let worker = WorkerEnd::new(Arc::new(segment), control);
-    let mut worker = worker.by_hand(sys::monotonic, instead_of_sleep);
+    let mut worker = worker.by_hand(instead_of_sleep);
     let memory = Memory::new(memfd);
     let mut input = Input::new(bytes);
     let mut head = 0;

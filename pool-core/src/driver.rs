@@ -30,7 +30,7 @@ mod waiting;
 
 use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,7 @@ use crate::calls::CallId;
 use crate::gate::{Breakdown, Gate};
 use crate::notifier::Notifier;
 use crate::scheduler::{QueueLimit, Scheduler, Size};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::sys;
 use crate::task_error::TaskError;
 use crate::waiter::wait_while;
@@ -338,6 +339,7 @@ impl Pool {
     /// is under the lock is not to be relied on, and no call shall wait for what was lost.
     #[cold]
     fn lock_torn<'a>(&'a self, state: MutexGuard<'a, State>) -> Locked<'a> {
+        #[cfg(not(loom))]
         self.state.clear_poison();
         let mut locked = Locked {
             pool: self,

@@ -243,6 +243,7 @@ mod gate;
 mod memory;
 mod oom;
 mod stats;
+mod sync;
 mod sys;
 mod task_error;
 mod terms;

@@ -8,17 +8,19 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use pool_worker::fault::{self, Site};
 
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::waiter::{Waiter, wait_while};
 
 /// How long a thread may take to end that has nothing to run, unless it was given something meanwhile.
@@ -30,7 +32,6 @@ thread_local! {
 }
 
 /// Waiters of one kind, run one after another.
-#[derive(Debug)]
 struct Lane {
     name: &'static str,
     queue: Arc<Queue>,
@@ -157,6 +158,12 @@ impl Notifier {
     /// Whether this is called from what was handed over.
     fn is_current(&self) -> bool {
         RUNS_FOR.get() == Arc::as_ptr(&self.backlog)
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(self.name).finish_non_exhaustive()
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
+
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Somebody who waits for a call.
 pub(crate) enum Waiter {

@@ -13,6 +13,8 @@ use super::{Locked, Pool};
 use crate::calls::CallId;
 use crate::waiter::{Signal, Waiter};
 
+#[cfg(all(test, loom))]
+mod models;
 mod streams;
 #[cfg(test)]
 mod tests;

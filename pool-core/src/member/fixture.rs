@@ -64,17 +64,23 @@ pub(crate) fn worker(number: u64, ready: bool) -> (Member, Worker) {
 
 /// The same, of such a tenure.
 pub(crate) fn worker_of(number: u64, ready: bool, tenure: Tenure) -> (Member, Worker) {
+    let (member, end) = ends(number, ready, tenure);
+    let worker = Worker {
+        end: end.by_hand(instead_of_sleep),
+        claimed: None,
+    };
+    (member, worker)
+}
+
+/// A member and its worker's end, which really sleeps.
+pub(crate) fn ends(number: u64, ready: bool, tenure: Tenure) -> (Member, WorkerEnd) {
     let (segment, memfd) = Segment::create().unwrap();
     let theirs = Arc::new(Segment::open(memfd.as_fd()).unwrap());
     let (control, bells): (OwnedFd, OwnedFd) = sys::socket_pair().unwrap();
     let postbox = Arc::new(Postbox::new(control, || {}));
-    let worker = Worker {
-        end: WorkerEnd::new(theirs, bells).by_hand(sys::monotonic, instead_of_sleep),
-        claimed: None,
-    };
     (
         Member::new(number, ApplicationEnd::new(segment), postbox, ready, tenure),
-        worker,
+        WorkerEnd::new(theirs, bells).with_clock(sys::monotonic),
     )
 }
 

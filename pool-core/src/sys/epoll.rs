@@ -94,6 +94,8 @@ pub(crate) fn signal_event(event: &OwnedFd) {
     // SAFETY: the value outlives the call. It cannot fail but for a counter at its end, which is
     // as readable as any.
     unsafe { libc::eventfd_write(event.as_raw_fd(), 1) };
+    #[cfg(loom)]
+    pool_worker::channel::wake_event_loop();
 }
 
 /// Takes an [`event`]'s signal back.

@@ -69,6 +69,8 @@ mod worker;
 
 pub use application::{Answer, ApplicationEnd, LastWords, Offer, Ticket, Violation};
 pub use doorbell::Doorbell;
+#[cfg(loom)]
+pub use machine::{await_event, explore, wake_event_loop};
 pub use notice::{Claim, Notice};
 pub use outputs::MAX_FAILURE;
 pub use patience::{Outlook, Patience};

@@ -4,7 +4,7 @@
 //! one side writes while the other one reads are as well.
 //!
 //! ```sh
-//! RUSTFLAGS="--cfg loom" cargo test -p pool-worker --features loom --lib models
+//! RUSTFLAGS="--cfg loom" cargo test -p pool-core -p pool-worker --features loom --lib models
 //! ```
 //!
 //! `LOOM_MAX_PREEMPTIONS` has all models go further.
@@ -23,14 +23,6 @@ fn pair() -> (ApplicationEnd, WorkerEnd) {
     let theirs = Segment::open(memfd.as_fd()).unwrap();
     let worker = WorkerEnd::new(std::sync::Arc::new(theirs), memfd);
     (ApplicationEnd::new(segment), worker)
-}
-
-/// Tries all orders with so many preemptions at most, beside those where a thread sleeps.
-fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.max_branches = 10_000;
-    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
-    builder.check(model);
 }
 
 /// Offers a call.
@@ -158,7 +150,7 @@ fn the_event_loop_hears() {
                     break answer;
                 }
                 if !end.arm_socket(events::ANSWER) {
-                    rings = machine::await_ring(rings);
+                    rings = await_event(rings);
                 }
             };
             assert_eq!(answer.seq, seq);
@@ -176,7 +168,7 @@ fn an_idle_worker_is_heard_of() {
         offer(&mut end, 0, &[]);
         end.wake();
         if !end.arm_socket(events::IDLE) {
-            machine::await_ring(0);
+            await_event(0);
         }
         offer(&mut end, 1, &[]);
         end.wake();
@@ -259,7 +251,7 @@ fn who_has_too_much_memory_is_relieved() {
             worker.await_relief(5, || ());
             echo_here(worker, 1)
         });
-        machine::await_ring(0);
+        await_event(0);
         assert_eq!(end.excess(), Some(5));
         assert!(end.revoke(first));
         end.relieve();

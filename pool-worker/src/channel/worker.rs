@@ -110,13 +110,18 @@ impl WorkerEnd {
         }
     }
 
-    /// The same for a worker that a test moves by hand: `clock` has the time, and `sleep` is called where
-    /// the worker would sleep, after all that it does before. If that unwinds, the worker may be asked
-    /// for its next call again, once it was woken.
+    /// The same for a test in which `clock` has the time.
     #[must_use]
-    pub fn by_hand(self, clock: fn() -> Duration, sleep: fn()) -> Self {
+    pub fn with_clock(self, clock: fn() -> Duration) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The same for a worker that a test moves by hand: `sleep` is called where the worker would sleep,
+    /// after all that it does before. If that unwinds, the worker may be asked for its next call again,
+    /// once it was woken.
+    #[must_use]
+    pub fn by_hand(self, sleep: fn()) -> Self {
         Self {
-            clock,
             sleep: Some(sleep),
             ..self
         }

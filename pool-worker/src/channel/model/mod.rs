@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
 
+use crate::sys;
+
 pub(super) use bytes::Bytes;
 pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64};
 pub(super) use memory::Memory;
@@ -26,8 +28,8 @@ loom::thread_local! {
 }
 
 loom::lazy_static! {
-    /// The socket of the one worker that a model has, as its other end sees it: how often it was rung.
-    static ref SOCKET: Futex = Futex::default();
+    /// What the event loop of the one application that a model has sleeps on: how often it was woken.
+    static ref EVENTS: Futex = Futex::default();
 }
 
 /// Leaves out the full fences of the calling thread from here on.
@@ -52,17 +54,30 @@ pub(super) fn store_fenced(word: &AtomicU64, value: u64) {
     fence(SeqCst);
 }
 
-/// Rings the event loop.
-pub(super) fn ring(_socket: BorrowedFd<'_>) {
-    SOCKET.fetch_add(1, AcqRel);
-    SOCKET.wake();
+/// Tries all orders with so many preemptions at most, beside those where a thread sleeps.
+pub fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.max_branches = 10_000;
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.check(model);
 }
 
-/// Sleeps, as the event loop does, until the socket was rung more often than `count`; how often it was.
-#[cfg(test)]
-pub(super) fn await_ring(count: u32) -> u32 {
-    SOCKET.wait(count, None);
-    SOCKET.load(Ordering::Acquire)
+/// Rings the event loop: by the socket, where that is one, so that it can tell who has rung.
+pub(super) fn ring(socket: BorrowedFd<'_>) {
+    let _ = sys::send(socket, &[0], &[]);
+    wake_event_loop();
+}
+
+/// Wakes the event loop.
+pub fn wake_event_loop() {
+    EVENTS.fetch_add(1, AcqRel);
+    EVENTS.wake();
+}
+
+/// Sleeps, as the event loop does, until it was woken more often than `count`; how often it was.
+pub fn await_event(count: u32) -> u32 {
+    EVENTS.wait(count, None);
+    EVENTS.load(Ordering::Acquire)
 }
 
 /// A word that threads sleep on.
