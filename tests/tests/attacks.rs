@@ -302,6 +302,30 @@ fn what_time_it_is_can_be_asked_in_any_way() {
     });
 }
 
+/// Names its thread, and forbids that others look into its process: the errors of both.
+#[task]
+fn change_process() -> (i32, i32) {
+    (raw::name_thread(c"named"), raw::be_undumpable())
+}
+
+/// A thread that the standard library starts names itself, and dies of a refusal where that library has its
+/// assertions. Nothing else of that call is allowed.
+#[test]
+fn a_thread_can_be_named() {
+    isolated(|| {
+        under_each_profile(|profile, executor| {
+            let (named, else_refused) = executor.submit(change_process, ()).result().unwrap();
+            assert_eq!(named, 0, "{profile:?}");
+            let due = if profile == Profile::Untrusted {
+                libc::EPERM
+            } else {
+                0
+            };
+            assert_eq!(else_refused, due, "{profile:?}");
+        });
+    });
+}
+
 /// How many bytes of calls lie in the ring behind this one.
 #[task]
 fn calls_ahead() -> u64 {

@@ -274,6 +274,9 @@ fn allowed(files: bool) -> Result<Rules> {
     rules.extend(CLOCKS.map(|call| (call, vec![of_all.clone()])));
     // To those it is connected to, and without descriptors.
     rules.insert(libc::SYS_sendto, vec![rule([is_null(4)?])?]);
+    // A thread names itself as it begins, which may be after this.
+    let name = rule([is(0, libc::PR_SET_NAME)?])?;
+    rules.insert(libc::SYS_prctl, vec![name]);
     // What its own limits are.
     rules.insert(libc::SYS_prlimit64, vec![rule([is(0, 0)?, is_null(2)?])?]);
     if files {

@@ -2,7 +2,7 @@
 //! All give 0 where they succeeded, else the error's number.
 
 use std::{
-    ffi::{CString, c_long, c_void},
+    ffi::{CStr, CString, c_long, c_void},
     fs::File,
     io,
     mem::MaybeUninit,
@@ -252,6 +252,19 @@ pub(crate) fn core_limit() -> u64 {
 pub(crate) fn no_new_privileges() -> i32 {
     // SAFETY: the option takes no memory.
     unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) }
+}
+
+/// Gives the calling thread a name.
+pub(crate) fn name_thread(name: &CStr) -> i32 {
+    let name = name.as_ptr().addr();
+    let option = libc::PR_SET_NAME.unsigned_abs() as usize;
+    errno(call(libc::SYS_prctl, [option, name, 0, 0]))
+}
+
+/// Keeps others of the same user from looking into this process.
+pub(crate) fn be_undumpable() -> i32 {
+    let option = libc::PR_SET_DUMPABLE.unsigned_abs() as usize;
+    errno(call(libc::SYS_prctl, [option, 0, 0, 0]))
 }
 
 /// Makes a ring of system calls.
