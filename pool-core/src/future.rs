@@ -273,12 +273,11 @@ pub(crate) fn decode<R>(
         let task = task.map_or("", |task| registry().name(task));
         TaskError::new(TaskErrorKind::Decode, task)
     };
-    let undecodable = |why: String| failed().detail(why);
     match outcome {
         Some(Outcome::Returned(mut output)) => {
             match catch_unwind(AssertUnwindSafe(|| output.decode(decoder, limits))) {
-                Ok(result) => result.map_err(|error| undecodable(error.to_string())),
-                Err(payload) => Err(undecodable(format!(
+                Ok(result) => result.map_err(|error| failed().undecodable(&error)),
+                Err(payload) => Err(failed().detail(format!(
                     "its Deserialize implementation panicked: {}",
                     panic_text(payload)
                 ))),

@@ -154,7 +154,7 @@
 //! | `Cancelled` | somebody stopped it before it began | |
 //! | `TooLarge` | the arguments or the result have more bytes than `max_args` or `max_result` allow | goes on |
 //! | `Poisoned` | workers died one after the other, each before it began this very call | is replaced |
-//! | `Encode`, `Decode` | serde refused the arguments or the result, at either end | goes on |
+//! | `Encode`, `Decode` | serde refused the arguments or the result, at either end; or a result has more elements or levels, or takes more memory, than `max_result_elements`, `max_result_depth` or `max_result_memory` allows | goes on |
 //! | `UnknownTask` | the function has no `#[task]`, or its library is not linked | |
 //! | `QueueFull` | more calls wait than `queue_limit` or `queue_bytes` allow | |
 //! | `ShutDown` | the executor takes no calls any more | |

@@ -148,9 +148,10 @@
 //! [`TooLarge`](TaskErrorKind::TooLarge), and costs that call alone. Whatever its type, what an
 //! application decodes from a result of `n` bytes takes at most 64 · `n` bytes and 1 GiB, and for each
 //! byte no more than its type can be made of one; what collections keep in reserve comes on top.
+//! [`max_result_memory`](ExecutorBuilder::max_result_memory) stands for that GiB;
 //! [`max_result_elements`](ExecutorBuilder::max_result_elements) and
-//! [`max_result_depth`](ExecutorBuilder::max_result_depth) are stricter, for results from workers that
-//! may mean harm.
+//! [`max_result_depth`](ExecutorBuilder::max_result_depth) are stricter besides, for results from workers
+//! that may mean harm. What goes beyond one of these yields [`Decode`](TaskErrorKind::Decode).
 //!
 //! # Waiting
 //!

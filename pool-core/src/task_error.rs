@@ -1,6 +1,6 @@
 //! Why a call has no result.
 
-use pool_worker::protocol::PanicReport;
+use pool_worker::{codec::Limit, protocol::PanicReport};
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -42,7 +42,8 @@ pub enum TaskErrorKind {
     Killed,
     /// The arguments or the result could not be encoded.
     Encode,
-    /// The arguments or the result could not be decoded.
+    /// The arguments or the result could not be decoded, or the result goes beyond `max_result_elements`,
+    /// `max_result_depth` or `max_result_memory`.
     Decode,
     /// The arguments have more bytes than `max_args` allows, or the result than `max_result`.
     TooLarge,
@@ -86,6 +87,8 @@ struct Inner {
     cause: Option<DeathCause>,
     /// How many bytes there were, and how many there may be.
     size: Option<(u64, u64)>,
+    /// What the values of a result go beyond.
+    limit: Option<Limit>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -174,6 +177,7 @@ impl TaskError {
             panic: None,
             cause: None,
             size: None,
+            limit: None,
             source: None,
         }))
     }
@@ -361,6 +365,7 @@ impl TaskError {
             TaskErrorKind::Encode if self.0.side != Side::Sharing => {
                 "; pass a type that serde can write, with no value that it refuses"
             }
+            TaskErrorKind::Decode if let Some(limit) = self.0.limit => cause::remedy(limit),
             TaskErrorKind::Decode => {
                 "; make its type's Serialize and Deserialize match, also where serde buffers \
                  (untagged, flatten, tag)"

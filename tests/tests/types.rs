@@ -185,11 +185,12 @@ fn builder() {
     ];
     let _: fn(ExecutorBuilder, i32) -> ExecutorBuilder = ExecutorBuilder::nice;
     let _: fn(ExecutorBuilder, Range<usize>) -> ExecutorBuilder = |b, cpus| b.cpu_affinity(cpus);
-    let _: [fn(ExecutorBuilder, usize) -> ExecutorBuilder; 4] = [
+    let _: [fn(ExecutorBuilder, usize) -> ExecutorBuilder; 5] = [
         ExecutorBuilder::queue_limit,
         ExecutorBuilder::queue_bytes,
         ExecutorBuilder::max_args,
         ExecutorBuilder::max_result_elements,
+        ExecutorBuilder::max_result_memory,
     ];
     let _: fn(ExecutorBuilder, u32) -> ExecutorBuilder = ExecutorBuilder::max_result_depth;
     let _: fn(ExecutorBuilder) -> Result<Executor, Error> = ExecutorBuilder::build;

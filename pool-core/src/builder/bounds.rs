@@ -42,8 +42,9 @@ impl ExecutorBuilder {
     /// [`initializer`](Self::initializer) returns is a result as well.
     ///
     /// This bounds what a worker can have the application take for a call: so many bytes until the
-    /// result is taken, and for the values in it 64 times as many and 1 GiB at the most, and for each
-    /// byte no more than their type can be made of one. What collections keep in reserve as they grow
+    /// result is taken, and for the values in it 64 times as many and
+    /// [`max_result_memory`](Self::max_result_memory) at the most, and for each byte no more than their type
+    /// can be made of one. What collections keep in reserve as they grow
     /// comes on top, up to twice as much again. What a task says when it fails has 256 KiB at the most.
     ///
     /// ```
@@ -111,6 +112,40 @@ impl ExecutorBuilder {
     /// ```
     pub fn max_result_depth(mut self, levels: u32) -> Self {
         self.bounds.values.depth = levels;
+        self
+    }
+
+    /// How many bytes of memory the values of a result may take beyond 64 for each byte that came; one
+    /// whose values take more yields [`Decode`](crate::TaskErrorKind::Decode). By default 1 GiB. It is the
+    /// bound where few bytes become large values, as an empty map does that is a `struct` whose fields all
+    /// have defaults. A value counts wherever it is made, a `struct` in a vector as the element and for its
+    /// fields, so a result may be refused that takes half of this. What collections keep in reserve does not
+    /// count. Texts and vectors of plain numbers that are a result by themselves take as much as their bytes.
+    ///
+    /// ```
+    /// use pool_core::{Executor, TaskErrorKind, task};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Default, Serialize, Deserialize)]
+    /// struct Row {
+    ///     #[serde(skip)]
+    ///     cache: [u64; 32],
+    /// }
+    ///
+    /// #[task]
+    /// fn rows(count: usize) -> Vec<Row> {
+    ///     (0..count).map(|_| Row::default()).collect()
+    /// }
+    ///
+    /// let executor = Executor::builder().workers(1).max_result_memory(1 << 20).build()?;
+    /// assert_eq!(executor.submit(rows, 1000).result()?.len(), 1000);
+    /// let error = executor.submit(rows, 10_000).result().unwrap_err();
+    /// assert_eq!(error.kind(), TaskErrorKind::Decode);
+    /// assert!(error.to_string().contains("max_result_memory"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn max_result_memory(mut self, bytes: usize) -> Self {
+        self.bounds.values.memory = bytes;
         self
     }
 

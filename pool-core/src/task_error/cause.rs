@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Display};
 
+use pool_worker::codec::{DecodeError, Limit};
+
 use super::{Side, TaskError, TaskErrorKind};
 
 /// What a worker died of, where that can be told; see [`TaskError::death_cause`].
@@ -99,5 +101,23 @@ impl TaskError {
     /// There were so many bytes, where `most` are allowed.
     pub(crate) fn sized(self, size: u64, most: u64) -> Self {
         self.with(|inner| inner.size = Some((size, most)))
+    }
+
+    /// Why the result could not be decoded.
+    pub(crate) fn undecodable(self, error: &DecodeError) -> Self {
+        let told = self.detail(error.to_string());
+        told.with(|inner| inner.limit = error.limit())
+    }
+}
+
+/// What to do about a result that goes beyond this limit.
+pub(super) fn remedy(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Depth => {
+            "; return what is nested less, or set a higher max_result_depth, which may be 128"
+        }
+        Limit::Elements => "; return fewer, or set a higher max_result_elements",
+        // The detail says what else can be done.
+        Limit::Memory => ", or set a higher max_result_memory",
     }
 }

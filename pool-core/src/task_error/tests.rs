@@ -1,5 +1,8 @@
 //! The texts and traits of `TaskError`.
 
+use pool_worker::codec::{DecodeError, Limits, Source, decode_from};
+use serde::de::DeserializeOwned;
+
 use super::*;
 use TaskErrorKind as Kind;
 
@@ -146,6 +149,46 @@ fn what_is_too_large_says_how_much_and_what_to_do() {
          allowed (worker 4711); return less, or set a higher max_result",
     );
     assert_eq!(error(Kind::Encode).size(), None);
+}
+
+#[test]
+fn what_goes_beyond_a_limit_names_the_option() {
+    let limits = Limits {
+        depth: 1,
+        elements: 3,
+        memory: 100,
+    };
+    let refused = |error: Option<DecodeError>| {
+        let error = error.expect("it is too much");
+        self::error(Kind::Decode).undecodable(&error).to_string()
+    };
+    let begin = "task 'thumbs::resize' returned what the application could not decode: ";
+    for (text, told) in [
+        (
+            refused(decoded::<Vec<Vec<bool>>>(&[0x91, 0x91, 0xc2], limits)),
+            "nested deeper than 1 levels; return what is nested less, or set a higher \
+             max_result_depth, which may be 128",
+        ),
+        (
+            refused(decoded::<Vec<bool>>(
+                &[0x94, 0xc2, 0xc2, 0xc2, 0xc2],
+                limits,
+            )),
+            "more than 3 elements; return fewer, or set a higher max_result_elements",
+        ),
+        (
+            refused(decoded::<Vec<[u128; 20]>>(&[0x91, 0x90], limits)),
+            "its values would take more memory than 64 times its bytes and 100 bytes; put what is \
+             seldom there into a Box, or set a higher max_result_memory",
+        ),
+    ] {
+        assert_eq!(text, format!("{begin}{told}"));
+    }
+}
+
+fn decoded<T: DeserializeOwned + 'static>(bytes: &[u8], limits: Limits) -> Option<DecodeError> {
+    let mut source = Source::new(bytes, &mut []).within(limits);
+    decode_from::<T>(&mut source).err()
 }
 
 #[test]

@@ -2,13 +2,21 @@
 
 use std::fmt::{self, Display};
 
+use super::Limit;
+
 /// Why a value could not be encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodeError(Box<str>);
 
 /// Why bytes could not be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DecodeError(Box<str>);
+pub struct DecodeError(Box<Undecodable>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Undecodable {
+    text: Box<str>,
+    limit: Option<Limit>,
+}
 
 impl EncodeError {
     #[cold]
@@ -20,7 +28,22 @@ impl EncodeError {
 impl DecodeError {
     #[cold]
     pub(super) fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
+        let text = text.into();
+        Self(Box::new(Undecodable { text, limit: None }))
+    }
+
+    /// The value goes beyond this limit.
+    #[cold]
+    pub(super) fn beyond(limit: Limit, text: String) -> Self {
+        Self(Box::new(Undecodable {
+            text: text.into(),
+            limit: Some(limit),
+        }))
+    }
+
+    /// The limit that the value goes beyond, if that is why.
+    pub fn limit(&self) -> Option<Limit> {
+        self.0.limit
     }
 }
 
@@ -32,7 +55,7 @@ impl Display for EncodeError {
 
 impl Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.0.text)
     }
 }
 

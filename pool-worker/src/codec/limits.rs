@@ -28,13 +28,24 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// As much as can be without danger to whoever decodes it. Values of less than 1 GiB are not
-    /// refused for their size, however few bytes they come from.
+    /// As much as can be without danger to whoever decodes it. Values are not refused for their size that
+    /// take less than 1 GiB, where one inside another counts for both, however few bytes they come from.
     pub const WIDEST: Self = Self {
         depth: MAX_DEPTH,
         elements: usize::MAX,
         memory: 1 << 30,
     };
+}
+
+/// One of the [`Limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// [`Limits::depth`].
+    Depth,
+    /// [`Limits::elements`].
+    Elements,
+    /// [`Limits::memory`].
+    Memory,
 }
 
 /// What is left of the limits.
@@ -84,20 +95,23 @@ impl Allowance {
 
     #[cold]
     fn too_many(&self) -> DecodeError {
-        DecodeError::new(format!("more than {} elements", self.limits.elements))
+        let text = format!("more than {} elements", self.limits.elements);
+        DecodeError::beyond(Limit::Elements, text)
     }
 
     #[cold]
     pub(super) fn too_deep(&self) -> DecodeError {
-        DecodeError::new(format!("nested deeper than {} levels", self.limits.depth))
+        let text = format!("nested deeper than {} levels", self.limits.depth);
+        DecodeError::beyond(Limit::Depth, text)
     }
 
     #[cold]
     fn too_large(&self) -> DecodeError {
-        DecodeError::new(format!(
+        let text = format!(
             "its values would take more memory than {EXPANSION} times its bytes and {} bytes; put \
              what is seldom there into a Box",
             self.limits.memory
-        ))
+        );
+        DecodeError::beyond(Limit::Memory, text)
     }
 }

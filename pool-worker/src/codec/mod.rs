@@ -38,7 +38,7 @@ mod plain;
 
 pub use encoded::{Encoded, Source};
 pub use error::{DecodeError, EncodeError};
-pub use limits::Limits;
+pub use limits::{Limit, Limits};
 
 use decoder::Decoder;
 use encoder::Encoder;

@@ -130,7 +130,8 @@ fn f42_limits_that_are_none() {
             assert!(text.contains("max_result"), "{text}");
         }
         let builder = builder(1).max_args(usize::MAX).max_result(u64::MAX);
-        let executor = builder.max_result_elements(usize::MAX).build().unwrap();
+        let builder = builder.max_result_elements(usize::MAX);
+        let executor = builder.max_result_memory(usize::MAX).build().unwrap();
         let sent = pattern(3 << 20);
         let result = executor.submit(bytes, sent.clone()).result().unwrap();
         assert!(result == sent);
@@ -168,6 +169,7 @@ fn f44_what_is_nested_too_deep_is_refused_on_either_side() {
         );
         let error = fails_with(executor.submit(nest, 10).result(), TaskErrorKind::Decode);
         assert!(error.to_string().contains("20 levels"), "{error}");
+        assert!(error.to_string().contains("max_result_depth"), "{error}");
         fails_with(executor.submit(nest, 100).result(), TaskErrorKind::Encode);
         let sent = executor.submit(take_nested, Nested::of_depth(100));
         let error = fails_with(sent.result(), TaskErrorKind::Encode);
@@ -209,10 +211,63 @@ fn f42_few_bytes_do_not_become_much_memory() {
             let call = executor.submit(wide, 1_000_000);
             let error = fails_with(call.result(), TaskErrorKind::Decode);
             assert!(error.to_string().contains("10000 elements"), "{error}");
+            assert!(error.to_string().contains("max_result_elements"), "{error}");
             assert!(error.started());
         }
         let grown = resident().saturating_sub(before);
         assert!(grown < 32 << 20, "{grown} bytes");
+    });
+}
+
+#[test]
+fn f42_values_take_no_more_memory_than_they_may() {
+    isolated(|| {
+        let most = 1 << 20;
+        let executor = builder(1).max_result_memory(most).build().unwrap();
+        let worker = pids(&executor);
+        // Each counts as an element, and for what is in it.
+        let fitting = most / (2 * size_of::<Wide>());
+        let is_refused = |result: Result<Vec<Wide>, TaskError>| {
+            let error = fails_with(result, TaskErrorKind::Decode);
+            let text = error.to_string();
+            assert!(text.contains("more memory than") && text.contains("1048576 bytes"));
+            assert!(text.contains("set a higher max_result_memory"), "{text}");
+            assert!(error.started());
+        };
+        let [first, second, third] = <[_; 3]>::try_from(
+            executor
+                .map(wide, [fitting, 2 * fitting, 1])
+                .collect::<Vec<_>>(),
+        )
+        .unwrap();
+        assert_eq!(first.unwrap().len(), fitting);
+        is_refused(second);
+        assert_eq!(third.unwrap().len(), 1);
+        is_refused(executor.submit(wide, 2 * fitting).result());
+        is_refused(pollster::block_on(executor.submit(wide, 2 * fitting)));
+        assert_eq!(pids(&executor), worker, "it goes on");
+        let wider = builder(1).max_result_memory(2 * most).build().unwrap();
+        let result = wider.submit(wide, 2 * fitting).result();
+        assert_eq!(result.unwrap().len(), 2 * fitting);
+    });
+}
+
+#[task]
+fn lines(count: u32) -> Vec<(u32, String)> {
+    (0..count).map(|line| (line, line.to_string())).collect()
+}
+
+#[test]
+fn f42_what_bytes_are_worth_is_always_allowed() {
+    isolated(|| {
+        let fine = builder(1).max_result_memory(0).initializer(succeed, 1);
+        let executor = fine.build().unwrap();
+        let listed = executor.submit(lines, 10_000).result().unwrap();
+        assert_eq!(listed, lines(10_000));
+        let sent = pattern(3 << 20);
+        assert!(executor.submit(bytes, sent.clone()).result().unwrap() == sent);
+        let error = fails_with(executor.submit(wide, 1).result(), TaskErrorKind::Decode);
+        assert!(error.to_string().contains("max_result_memory"), "{error}");
     });
 }
 
