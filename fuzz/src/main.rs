@@ -2,7 +2,7 @@
 //! then random changes of it for some time.
 //!
 //! ```sh
-//! cargo run --release -- [SECONDS [SEED [TARGET]]]
+//! cargo run --release --no-default-features -- [SECONDS [SEED [TARGET]]]
 //! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
