@@ -115,8 +115,9 @@ impl ExecutorBuilder {
         self
     }
 
-    /// How many bytes of memory the values of a result may take beyond 64 for each byte that came; one
-    /// whose values take more yields [`Decode`](crate::TaskErrorKind::Decode). By default 1 GiB. It is the
+    /// How many bytes of memory the values of a result may take beyond 64 for each byte that came (32 of them
+    /// for values of more than 16 bytes); one whose values take more yields
+    /// [`Decode`](crate::TaskErrorKind::Decode). By default 1 GiB. It is the
     /// bound where few bytes become large values, as an empty map does that is a `struct` whose fields all
     /// have defaults. A value counts wherever it is made, a `struct` in a vector as the element and for its
     /// fields, so a result may be refused that takes half of this. What collections keep in reserve does not

@@ -114,7 +114,7 @@ impl TaskError {
 pub(super) fn remedy(limit: Limit) -> &'static str {
     match limit {
         Limit::Depth => {
-            "; return what is nested less, or set a higher max_result_depth, which may be 128"
+            "; return what is nested less, or set a higher max_result_depth if it is below 128"
         }
         Limit::Elements => "; return fewer, or set a higher max_result_elements",
         // The detail says what else can be done.

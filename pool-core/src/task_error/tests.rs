@@ -167,7 +167,7 @@ fn what_goes_beyond_a_limit_names_the_option() {
         (
             refused(decoded::<Vec<Vec<bool>>>(&[0x91, 0x91, 0xc2], limits)),
             "nested deeper than 1 levels; return what is nested less, or set a higher \
-             max_result_depth, which may be 128",
+             max_result_depth if it is below 128",
         ),
         (
             refused(decoded::<Vec<bool>>(

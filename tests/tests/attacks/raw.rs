@@ -385,9 +385,10 @@ pub(crate) fn fork(child: impl FnOnce()) -> i32 {
     errno(pid.into())
 }
 
-/// Runs `child` in a copy of this process; what it gives, or that there is no copy.
+/// Runs `child` in a copy of this process; what it gives, or that there is no copy, or -1 if it died.
 pub(crate) fn in_child(child: impl FnOnce() -> i32) -> i32 {
-    // SAFETY: the child makes system calls alone.
+    // SAFETY: the copy has this thread alone, which holds no lock, and what others may hold it does not
+    // take: it makes system calls, and the C library has its allocator ready for copies.
     let pid = unsafe { libc::fork() };
     match pid {
         -1 => return errno(-1),
@@ -400,8 +401,12 @@ pub(crate) fn in_child(child: impl FnOnce() -> i32) -> i32 {
     }
     let mut status = 0;
     // SAFETY: `status` is ours to write.
-    unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    libc::WEXITSTATUS(status)
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    if waited == pid && libc::WIFEXITED(status) {
+        libc::WEXITSTATUS(status)
+    } else {
+        -1
+    }
 }
 
 /// Leads a session of its own from now on.
@@ -473,7 +478,9 @@ pub(crate) fn execute_as_nobody(program: &Path) -> i32 {
     let path = CString::new(program.as_os_str().as_bytes()).expect("a path without NUL");
     let arguments = [path.as_ptr(), ptr::null()];
     in_child(|| {
-        become_nobody();
+        if become_nobody() != 0 {
+            return 98;
+        }
         // SAFETY: the path and the list, which ends with a null, outlive the call.
         unsafe { libc::execv(path.as_ptr(), arguments.as_ptr()) };
         99
