@@ -2,9 +2,13 @@
 //! in every order in which threads can meet, as far as so many preemptions reach as [`explore`] is told.
 //! Whoever is not woken sleeps for ever, as there is no time, and loom tells of that.
 //!
-//! In the models, one worker has two calls before it. What stands for the supervising thread hears of
-//! bells and of what else wakes it, and takes its turns; nobody comes, dies or expires. `models` of
+//! In some, one worker has two calls before it, and what stands for the supervising thread hears of
+//! bells and of what else wakes it, and takes its turns. In others there is no worker, and a thread that has
+//! taken in an answer ends a call as another one waits for it. Nobody comes, dies or expires. `models` of
 //! `pool-worker` says how they are run, and has those of the channel alone.
+//!
+//! Once a schedule has as many preemptions as it may have, loom tries no other orders of what follows: one
+//! preemption more than an order takes is needed to find it.
 
 use std::future::Future;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,14 +17,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 use std::time::{Duration, Instant};
 
-use pool_worker::channel::{WorkerEnd, await_event, explore};
+use pool_worker::channel::{Payload, WorkerEnd, await_event, explore};
 use pool_worker::codec::Encoded;
 use pool_worker::protocol::Status;
 
 use super::Haste;
 use crate::calls::CallId;
 use crate::driver::Pool;
-use crate::future::TaskFuture;
 use crate::member::{Tenure, fixture};
 use crate::scheduler::{QueueLimit, Size};
 use crate::sync::thread::{self, JoinHandle};
@@ -38,11 +41,16 @@ struct Model {
     supervisor: JoinHandle<()>,
 }
 
+/// One in which nobody looks instead of sleeping.
+fn pool() -> Pool {
+    // A worker's pace does not depend on how fast this machine is.
+    clock::set::set(Duration::from_secs(1));
+    Pool::with_spinners(0, Size::fixed(1), None, QueueLimit::default()).unwrap()
+}
+
 impl Model {
     fn new() -> Self {
-        // A worker's pace does not depend on how fast this machine is.
-        clock::set::set(Duration::from_secs(1));
-        let pool = Pool::with_spinners(0, Size::fixed(1), None, QueueLimit::default()).unwrap();
+        let pool = pool();
         let (member, end) = fixture::ends(1, true, Tenure::of(u64::MAX));
         let mut locked = pool.lock();
         locked.admit(0, member);
@@ -67,10 +75,6 @@ impl Model {
     /// Waits for a call on the calling thread.
     fn wait(&self, id: CallId) {
         assert!(self.pool.wait(id, Haste::AtOnce, None).is_some());
-    }
-
-    fn future(&self, id: CallId) -> TaskFuture<()> {
-        fixture::future(&self.pool, id)
     }
 
     /// Ends the executor once both calls are done.
@@ -107,14 +111,18 @@ fn serve(mut end: WorkerEnd) {
     }
 }
 
-/// What the supervising thread does: as `Supervisor::run`.
+/// What the supervising thread does, which has looked before: as `Supervisor::run`.
 fn supervise(pool: &Pool) {
     let is_readable = |socket: BorrowedFd<'_>| {
         let ready = sys::poll([(socket, Readiness::Read)], Some(Duration::ZERO));
         ready.is_ok_and(|ready| ready.any(0))
     };
     let mut events = 0;
+    let mut more = false;
     loop {
+        if !more {
+            events = await_event(events);
+        }
         let mut locked = pool.lock();
         if let Some(member) = locked.member(0)
             && is_readable(member.control.as_fd())
@@ -122,15 +130,11 @@ fn supervise(pool: &Pool) {
         {
             member.rang();
         }
-        let more = locked.look();
+        more = locked.look();
         if locked.is_over() {
             return;
         }
         locked.arm_alarms();
-        drop(locked);
-        if !more {
-            events = await_event(events);
-        }
     }
 }
 
@@ -148,7 +152,7 @@ impl Wake for Alarm {
 /// until it is told.
 #[test]
 fn who_leaves_hands_over_to_the_supervising_thread() {
-    try_orders(1, |model| {
+    try_orders(2, |model| {
         let [first, second] = model.calls;
         let signal = Arc::new(Signal::default());
         let waiter = Waiter::Thread(Arc::clone(&signal), 7);
@@ -176,52 +180,63 @@ fn two_threads_wait_for_one_worker() {
     });
 }
 
-/// A thread that has no more time stops waiting as its call comes to be done, and waits anew.
-#[test]
-fn the_time_of_a_waiter_ends_as_its_call_does() {
-    try_orders(1, |model| {
-        let [first, second] = model.calls;
-        let over = Some(Instant::now());
-        model.pool.sleep_on_call(model.pool.lock(), second, over);
-        model.wait(first);
-        model.wait(second);
-        model.end();
+/// An executor without workers, whose only call is ended by another thread while the calling one does this.
+fn as_a_call_ends(preemptions: usize, what: fn(&Arc<Pool>, CallId)) {
+    explore(preemptions, move || {
+        let waiter = spawn(move || {
+            let pool = Arc::new(pool());
+            let mut locked = pool.lock();
+            let id = locked.note_own(fixture::task(), fixture::arguments(0));
+            locked.turn();
+            drop(locked);
+            let theirs = Arc::clone(&pool);
+            let other = spawn(move || theirs.lock().returned(id, Payload::default()));
+            what(&pool, id);
+            other.join().unwrap();
+            assert!(!pool.lock().has_waiters(), "a waiter is left");
+        });
+        waiter.join().unwrap();
     });
 }
 
-/// Somebody waits for the other call, too, so that the supervising thread may take in both answers at any
-/// moment.
+#[test]
+fn who_waits_for_a_call_is_told_of_its_end() {
+    as_a_call_ends(6, |pool, id| {
+        assert!(pool.wait(id, Haste::AtOnce, None).is_some());
+    });
+}
+
+/// The thread waits anew after that.
+#[test]
+fn the_time_of_a_waiter_ends_as_its_call_does() {
+    as_a_call_ends(6, |pool, id| {
+        pool.sleep_on_call(pool.lock(), id, Some(Instant::now()));
+        assert!(pool.wait(id, Haste::AtOnce, None).is_some());
+    });
+}
+
 #[test]
 fn who_awaits_a_call_is_woken() {
-    try_orders(1, |model| {
-        let [first, second] = model.calls;
-        let waiter = Waiter::Thread(Arc::default(), 0);
-        model.pool.register(first, waiter);
+    as_a_call_ends(6, |pool, id| {
         let alarm = Arc::new(Alarm::default());
         let waker = Arc::clone(&alarm).into();
-        let mut future = pin!(model.future(second));
+        let mut future = pin!(fixture::future(pool, id));
         while let Poll::Pending = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             assert!(alarm.0.sleep(None));
             alarm.0.take();
         }
-        model.end();
     });
 }
 
-/// A future is dropped as its call comes to be done: its waker is woken or forgotten.
+/// Its waker is woken or forgotten, and nobody waits any more.
 #[test]
 fn a_future_is_dropped_as_its_call_ends() {
-    try_orders(1, |model| {
-        let [first, second] = model.calls;
+    as_a_call_ends(6, |pool, id| {
         let alarm = Arc::new(Alarm::default());
         let waker = Arc::clone(&alarm).into();
-        let mut future = Box::pin(model.future(second));
-        let mut context = Context::from_waker(&waker);
-        let _ = future.as_mut().poll(&mut context);
+        let mut future = Box::pin(fixture::future(pool, id));
+        let _ = future.as_mut().poll(&mut Context::from_waker(&waker));
         drop(future);
-        let is_awaited = model.pool.lock().has_waiters();
-        assert!(!is_awaited, "a waiter is left");
-        model.wait(first);
-        model.end();
+        assert!(!pool.lock().has_waiters(), "a waiter is left");
     });
 }
