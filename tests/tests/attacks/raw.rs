@@ -465,11 +465,11 @@ pub(crate) fn lead_terminal(path: &str) -> io::Result<File> {
 /// Parts with the terminal, and not with life, though that is what the kernel then asks for.
 pub(crate) fn leave_terminal(terminal: &File) {
     // SAFETY: nothing that runs on a signal is touched.
-    unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
+    let before = unsafe { libc::signal(libc::SIGHUP, libc::SIG_IGN) };
     // SAFETY: the request takes no memory.
     let left = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
-    // SAFETY: as above.
-    unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+    // SAFETY: it is what there was.
+    unsafe { libc::signal(libc::SIGHUP, before) };
     assert_eq!(left, 0);
 }
 
