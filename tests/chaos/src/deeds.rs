@@ -1,6 +1,7 @@
 //! What calls do in the workers, and what they are to give back.
 
 use std::hint;
+use std::os::unix::fs::chroot;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +28,10 @@ pub(crate) enum Deed {
     Hang,
     /// Takes so many bytes of memory and never ends.
     Fill(usize),
+    /// Computes and never ends.
+    Spin,
+    /// Makes a system call for which an untrusted worker is killed.
+    Trespass,
     /// Ends badly.
     Misbehave(Misdeed),
     /// Builds an executor of its own, and calls its workers.
@@ -38,7 +43,22 @@ pub(crate) enum Deed {
 impl Deed {
     /// Whether it only ends if somebody ends it.
     pub(crate) fn is_endless(self) -> bool {
-        matches!(self, Self::Hang | Self::Fill(_))
+        matches!(self, Self::Hang | Self::Fill(_) | Self::Spin)
+    }
+
+    /// Whether its worker dies of it.
+    pub(crate) fn ends_badly(self) -> bool {
+        matches!(self, Self::Misbehave(_) | Self::Trespass)
+    }
+
+    /// How many bytes it gives back that was given `size` bytes.
+    pub(crate) fn result_size(self, size: usize) -> usize {
+        match self {
+            Self::Echo => size,
+            Self::Make(made) => made,
+            Self::Digest | Self::Nest(_) => size_of::<u64>(),
+            _ => 0,
+        }
     }
 
     /// What the call `id` gives back that was given `size` bytes.
@@ -52,6 +72,8 @@ impl Deed {
             | Self::Work(_)
             | Self::Hang
             | Self::Fill(_)
+            | Self::Spin
+            | Self::Trespass
             | Self::Misbehave(_)
             | Self::Abandon => Vec::new(),
         }
@@ -78,10 +100,12 @@ fn sum_of_cubes(cubes: impl Iterator<Item = i64>) -> Vec<u8> {
     cubes.sum::<i64>().to_le_bytes().to_vec()
 }
 
-/// Notes in `log` that the call `id` runs, and does what it is to do.
+/// Notes in `log`, where it may write, that the call `id` runs, and does what it is to do.
 #[task]
-pub(crate) fn act(log: Log, id: u32, deed: Deed, given: Vec<u8>) -> Vec<u8> {
-    log.add(id);
+pub(crate) fn act(log: Option<Log>, id: u32, deed: Deed, given: Vec<u8>) -> Vec<u8> {
+    if let Some(log) = log {
+        log.add(id);
+    }
     match deed {
         Deed::Echo => given,
         Deed::Make(size) => content(id, size),
@@ -101,6 +125,13 @@ pub(crate) fn act(log: Log, id: u32, deed: Deed, given: Vec<u8>) -> Vec<u8> {
         Deed::Fill(bytes) => {
             let _filled = hint::black_box(vec![1_u8; bytes]);
             hang()
+        }
+        Deed::Spin => loop {
+            hint::spin_loop();
+        },
+        Deed::Trespass => {
+            let allowed = chroot("/");
+            panic!("it outlived what it may not do: {allowed:?}");
         }
         Deed::Misbehave(misdeed) => {
             misdeed.commit().expect("a misdeed of tasks");

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pool_core::{StartMethod, Stats, TaskError, TaskErrorKind};
-use pool_tests::{Log, Misdeed};
+use pool_tests::Log;
 
 use crate::deeds::Deed;
 use crate::setting::Setting;
+
+/// How many bytes it takes for a call to be busy with them for some time.
+const LARGE: usize = 4 << 20;
 
 /// What was asked of a call.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,6 +48,11 @@ impl Call {
         self.is_abandoned.store(true, Ordering::SeqCst);
     }
 
+    /// How many bytes of memory it takes, about.
+    fn memory(&self) -> usize {
+        self.size.max(self.deed.memory())
+    }
+
     /// Whether nobody ever learnt what became of it, or ever will.
     fn is_lost_sight_of(&self) -> bool {
         self.is_abandoned.load(Ordering::SeqCst) && self.outcome.get().is_none()
@@ -54,7 +62,7 @@ impl Call {
 /// All that is known of a round.
 pub(crate) struct Ledger {
     setting: Setting,
-    pub(crate) log: Log,
+    log: Log,
     calls: Mutex<Vec<Arc<Call>>>,
     /// How many calls were begun to be made, and how many were made.
     pub(crate) begun: AtomicU64,
@@ -98,6 +106,11 @@ impl Ledger {
 
     pub(crate) fn setting(&self) -> &Setting {
         &self.setting
+    }
+
+    /// Where calls note that they run, if they can.
+    pub(crate) fn log(&self) -> Option<Log> {
+        self.setting.is_trusting().then(|| self.log.clone())
     }
 
     /// A call that is about to be made.
@@ -191,6 +204,10 @@ impl Ledger {
                 if call.deed.is_endless() || value != call.deed.result(call.id, call.size) {
                     self.violation(format!("a wrong value of {} bytes: {call:?}", value.len()));
                 }
+                let bounds = self.setting.bounds;
+                if bounds.refuse_args(call.size) || bounds.refuse_result(value.len()) {
+                    self.violation(format!("more than is allowed: {call:?}"));
+                }
                 None
             }
             Err(error) => {
@@ -244,9 +261,18 @@ impl Ledger {
                 let limited = call.is_some_and(|call| call.terms.is_limited);
                 limited || self.setting.task_timeout.is_some()
             }
-            TaskErrorKind::MemoryLimit => self.setting.memory_limit.is_some_and(|limit| {
-                let most = |call: &Call| call.size.max(call.deed.memory());
-                call.is_some_and(|call| most(call) >= limit / 8)
+            TaskErrorKind::MemoryLimit => self
+                .setting
+                .memory_limit
+                .is_some_and(|limit| call.is_some_and(|call| call.memory() >= limit / 8)),
+            TaskErrorKind::CpuLimit => {
+                let takes_much = |call: &Call| call.deed == Deed::Spin || call.memory() >= LARGE;
+                self.setting.cpu_limit.is_some() && call.is_some_and(takes_much)
+            }
+            TaskErrorKind::SandboxViolation => call.is_some_and(|call| call.deed == Deed::Trespass),
+            TaskErrorKind::TooLarge => call.is_some_and(|call| {
+                let result = call.deed.result_size(call.size);
+                self.setting.bounds.explain(error, call.size, result)
             }),
             TaskErrorKind::Cancelled => is_stopped || said(&self.cancels),
             TaskErrorKind::Killed => is_stopped || said(&self.kills),
@@ -270,18 +296,20 @@ impl Ledger {
             hits.is_some_and(|hits| error.signal().is_none_or(|signal| hits.contains(&signal)));
         let with_server = self.is_server_hit.load(Ordering::SeqCst)
             && error.signal().is_none_or(|signal| signal == libc::SIGKILL);
-        let misdeed = call.and_then(|call| call.deed.misdeed());
         if error.kind() == TaskErrorKind::WorkerDied && (is_hit || with_server) {
             return Ok(());
         }
-        let Some(misdeed) = misdeed else {
-            return Err("a death without a cause");
-        };
+        let deed = call.map(|call| call.deed);
+        let deed = deed.filter(|deed| deed.ends_badly());
+        let deed = deed.ok_or("a death without a cause")?;
         // A fork server that tells nothing for too long is killed, and how its workers ended is lost.
         let is_unknown = error.signal().is_none() && error.exit_code().is_none();
         if error.kind() == TaskErrorKind::WorkerDied && is_unknown {
             return Ok(());
         }
+        let Deed::Misbehave(misdeed) = deed else {
+            return Err("the cause is told wrongly");
+        };
         let told = catch_unwind(AssertUnwindSafe(|| misdeed.is_told_by(error)));
         told.map_err(|_| "the cause is told wrongly")
     }
@@ -314,13 +342,14 @@ impl Ledger {
         }
     }
 
-    /// Checks that every call has its outcome, and ran as often as that says.
+    /// Checks that every call has its outcome, and ran as often as that says, if it could note it.
     pub(crate) fn check_runs(&self) {
         let calls = lock(&self.calls);
         let mut runs = vec![0_u32; calls.len()];
         for id in self.log.numbers() {
             runs[id as usize] += 1;
         }
+        let is_noted = self.setting.is_trusting();
         for (call, runs) in calls.iter().zip(runs) {
             let range = match call.outcome.get() {
                 None if call.is_lost_sight_of() => 0..=1 + call.terms.retries,
@@ -330,11 +359,18 @@ impl Ledger {
                 }
                 Some(None | Some(TaskErrorKind::Panicked)) => 1..=1 + call.terms.retries,
                 Some(Some(TaskErrorKind::QueueFull | TaskErrorKind::ShutDown)) => 0..=0,
+                Some(Some(TaskErrorKind::TooLarge)) => {
+                    if self.setting.bounds.refuse_args(call.size) {
+                        0..=0
+                    } else {
+                        1..=1 + call.terms.retries
+                    }
+                }
                 // What was to be tried again may be cancelled before it is.
                 Some(Some(TaskErrorKind::Cancelled)) => 0..=call.terms.retries,
                 Some(Some(_)) => 0..=1 + call.terms.retries,
             };
-            if !range.contains(&runs) {
+            if is_noted && !range.contains(&runs) {
                 self.violation(format!("it ran {runs} times: {call:?}"));
             }
         }
@@ -347,13 +383,6 @@ impl Deed {
         match self {
             Self::Fill(bytes) | Self::Make(bytes) => bytes,
             _ => 0,
-        }
-    }
-
-    fn misdeed(self) -> Option<Misdeed> {
-        match self {
-            Self::Misbehave(misdeed) => Some(misdeed),
-            _ => None,
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::ledger::{Call, Ledger, Terms};
 /// A call, and the future of it.
 type Made = (Arc<Call>, TaskFuture<Vec<u8>>);
 
+/// What a call is made with.
+type Arguments = (Option<Log>, u32, Deed, Vec<u8>);
+
 /// A thread that makes calls.
 pub(crate) struct Caller {
     executor: Arc<Executor>,
@@ -95,11 +98,15 @@ impl Caller {
             2..=4 => Deed::Sleep(self.random.within(0..15) as u64),
             5..=7 => Deed::Make(self.random.pick(&SIZES)),
             8..=10 => Deed::Digest,
-            11 if self.random.one_in(6) => Deed::Nest(self.count(0..200)),
+            11 if self.random.one_in(6) && self.ledger.setting().is_trusting() => {
+                Deed::Nest(self.count(0..200))
+            }
             12 if self.ledger.setting().abandons => Deed::Abandon,
             13 if self.random.one_in(4) && self.ledger.setting().memory_limit.is_some() => {
                 Deed::Fill(2 * self.ledger.setting().memory_limit.unwrap_or(0))
             }
+            14 if self.random.one_in(4) && self.ledger.setting().cpu_limit.is_some() => Deed::Spin,
+            15 if !self.ledger.setting().is_trusting() => Deed::Trespass,
             _ => Deed::Echo,
         }
     }
@@ -340,8 +347,11 @@ fn make(ledger: &Ledger, options: CallOptions<'_>, call: &Call) -> TaskFuture<Ve
     ledger.making(|| options.submit(act, args))
 }
 
-/// What a call is made with.
-fn arguments(ledger: &Ledger, call: &Call) -> (Log, u32, Deed, Vec<u8>) {
-    let log = ledger.log.clone();
-    (log, call.id, call.deed, content(call.id, call.size))
+fn arguments(ledger: &Ledger, call: &Call) -> Arguments {
+    (
+        ledger.log(),
+        call.id,
+        call.deed,
+        content(call.id, call.size),
+    )
 }

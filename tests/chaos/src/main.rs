@@ -4,6 +4,7 @@
 //! killer is about; `storm` compares pools; `figures` measures how fast what is broken is mended. `RELIABILITY.md`
 //! says what is tried and how.
 
+mod bounds;
 mod deeds;
 mod figures;
 mod killer;

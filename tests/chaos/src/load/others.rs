@@ -69,6 +69,10 @@ impl Caller {
                         self.ledger.violation(what);
                     }
                 }
+                // Encoded, a number has up to nine bytes.
+                Err(error) if self.ledger.setting().bounds.explain(&error, 0, 9 * size) => {
+                    self.ledger.count_failure(error.kind());
+                }
                 Err(error) => self.ledger.fail(&error),
             }
         }
