@@ -4,16 +4,19 @@
 use std::{
     env,
     fmt::Debug,
+    fs::File,
     io::{self, Write},
+    os::unix::net::UnixDatagram,
+    process::Command,
     sync::{Mutex, mpsc},
     thread,
     time::Duration,
 };
 
-use pool_core::{Executor, ExecutorBuilder, TaskError, task};
+use pool_core::{Executor, ExecutorBuilder, Profile, StartMethod, TaskError, task};
 
 use crate::{
-    Misdeed, sys,
+    Misdeed, builder, sys,
     tasks::{bytes, cube, doubled, even, misbehave, nothing, work},
 };
 
@@ -41,6 +44,14 @@ pub const GARBLED: &str = "POOL_TEST_GARBLED";
 fn preload(mebibytes: usize) {
     vec![1_u8; mebibytes << 20].leak();
     thread::sleep(Duration::from_millis(A_WHILE));
+}
+
+/// What a task can do of what none may under `Untrusted`: read a file, have a socket, start a process.
+#[task]
+fn freedoms() -> [bool; 3] {
+    let reads = File::open("/etc/passwd").is_ok();
+    let connects = UnixDatagram::unbound().is_ok();
+    [reads, connects, Command::new("true").status().is_ok()]
 }
 
 /// The fork server that the worker comes from.
@@ -102,13 +113,24 @@ pub fn failed_at_most(most: usize, output: &str) -> bool {
 ///
 /// Where a call gives another value than its own.
 pub fn little() {
-    run(Executor::builder(), |load| {
-        load.maps(4);
-        load.shares();
-        load.streams();
-        load.is_called_back();
-        Load::check_failed(&load.executor.submit(misbehave, Misdeed::Kill).result());
-        load.maps(4);
+    run(Executor::builder(), Load::uses_little);
+}
+
+/// As [`little`], by workers that may do nothing but compute, and are looked at whether they can do more.
+/// They are forked and have many calls each: most that a worker does which is executed is to load the
+/// program, and a fork server does so as well.
+///
+/// # Panics
+///
+/// Where a call gives another value than its own, or a task can do what it may not.
+pub fn little_untrusted() {
+    let builder = builder(2)
+        .profile(Profile::Untrusted)
+        .start_method(StartMethod::ForkServer)
+        .max_tasks_per_worker(CALLS_PER_WORKER);
+    run(builder, |load| {
+        load.uses_little();
+        load.is_kept_out();
     });
 }
 
@@ -154,6 +176,19 @@ impl Load {
             result.is_err() || is_garbled(),
             "a value came instead of an error"
         );
+    }
+
+    fn uses_little(&self) {
+        self.maps(4);
+        self.shares();
+        self.streams();
+        self.is_called_back();
+        Self::check_failed(&self.executor.submit(misbehave, Misdeed::Kill).result());
+        self.maps(4);
+    }
+
+    fn is_kept_out(&self) {
+        self.check(self.executor.submit(freedoms, ()).result(), &[false; 3]);
     }
 
     fn maps(&self, calls: u64) {

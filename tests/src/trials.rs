@@ -12,9 +12,11 @@ use std::{
 /// How many there are at a time.
 const AT_A_TIME: usize = 4;
 
-/// Tries each of `trials`, unless `budget` is used up before, and prints what came of it. `again` is
-/// the command that tries a failed one again, to be followed by its name.
+/// Tries each of `trials`, unless `budget` is used up before, and prints what came of it, in the last
+/// line the numbers. `what` are they, and `again` is the command that tries a failed one again, to be
+/// followed by its name.
 pub fn try_all<T: Display + Send>(
+    what: &str,
     trials: impl IntoIterator<Item = T>,
     budget: Option<Duration>,
     again: &str,
@@ -48,7 +50,8 @@ pub fn try_all<T: Display + Send>(
     }
     let untried = waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!(
-        "{passed} passed, {} failed, {} not tried, {} s",
+        "{what}: {} tried, {} failed, {} not tried, {} s",
+        passed + failed.len(),
         failed.len(),
         untried.len(),
         start.elapsed().as_secs()

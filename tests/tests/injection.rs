@@ -80,17 +80,26 @@ fn main() -> ExitCode {
     }
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let plans = match words.as_slice() {
-        ["all"] => pairs(),
+    let (what, plans) = match words.as_slice() {
+        ["all"] => ("all pairs of site and fault".into(), pairs()),
         ["triples", seed, count] => {
             let mut random = Random::new(seed.parse().expect("a seed"));
             let count: usize = count.parse().expect("how many");
-            (0..count).map(|_| triple(&mut random)).collect()
+            let triples = (0..count).map(|_| triple(&mut random)).collect();
+            (format!("triples of faults from seed {seed}"), triples)
         }
-        ["plan", faults] => vec![faults.parse().expect("a plan")],
-        _ => return try_all(sample(), Some(BUDGET), AGAIN, run),
+        ["plan", faults] => ("a plan".into(), vec![faults.parse().expect("a plan")]),
+        _ => {
+            return try_all(
+                "pairs of site and fault",
+                sample(),
+                Some(BUDGET),
+                AGAIN,
+                run,
+            );
+        }
     };
-    try_all(plans, None, AGAIN, run)
+    try_all(&what, plans, None, AGAIN, run)
 }
 
 /// Every pair of a site, in each kind of process, and an action.

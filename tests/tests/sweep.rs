@@ -6,10 +6,14 @@
 //! which name there are is counted before. The program has to end by itself, with its calls' values or
 //! errors that say what happened, and nothing is to be left of it.
 //!
+//! The program is run under the default profile and under `Untrusted`, where a worker gives up all that it
+//! may not have, and is looked at for that: what fails there may keep it from its calls, and may not have
+//! it run them with more.
+//!
 //! What cannot tell anything of this library is left out, in [`LEFT_OUT`] and [`ONLY`], with the reason.
 //!
-//! Without arguments as many are tried as half a minute allows, in an order that a seed decides. `all`
-//! tries them all, `one INJECTION` one again, as a failure names it.
+//! Without arguments as many of the default profile's are tried as half a minute allows, in an order that a
+//! seed decides. `all` tries them all, `one INJECTION` one again, as a failure names it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -114,15 +118,24 @@ const READY: &str = "swept";
 /// The variable that has the program wait for `strace`.
 const TRACED: &str = "POOL_TEST_TRACED";
 
-/// The program whose calls fail.
-fn swept() {
+/// The program whose calls fail, under the default profile.
+fn default() {
+    swept(load::little);
+}
+
+/// The same under `Untrusted`.
+fn untrusted() {
+    swept(load::little_untrusted);
+}
+
+fn swept(load: fn()) {
     // A process may refuse to be traced by any but its parent.
     sys::allow_tracing();
     run_here(|| {
         let awaiting = thread::Builder::new().name(READY.into());
         let awaiting = awaiting.spawn(|| until("strace is there", || tracer().is_some()));
         awaiting.expect("a thread").join().expect("strace came");
-        load::little();
+        load();
         until("strace has let go", || {
             // What is looked at next is no part of what is tried.
             let _ = tracer().map(|strace| sys::kill(strace, libc::SIGTERM));
@@ -145,20 +158,29 @@ fn tracer() -> Option<u32> {
 
 fn main() -> ExitCode {
     if env::var_os(TRACED).is_some() {
-        return harness(&[], functions!(swept));
+        return harness(&[], functions!(default untrusted));
     }
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["all"] => try_all(injections(), None, AGAIN, run),
-        ["one", injection] => try_all([injection.parse().expect("an injection")], None, AGAIN, run),
+        ["all"] => {
+            let all = PROGRAMS.into_iter().flat_map(injections);
+            try_all("all failing system calls", all, None, AGAIN, run)
+        }
+        ["one", injection] => {
+            let one = [injection.parse().expect("an injection")];
+            try_all("a failing system call", one, None, AGAIN, run)
+        }
         _ => {
-            let mut injections = injections();
-            Random::unforeseen().shuffle(&mut injections);
-            try_all(injections, Some(BUDGET), AGAIN, run)
+            let mut some = injections(PROGRAMS[0]);
+            Random::unforeseen().shuffle(&mut some);
+            try_all("failing system calls", some, Some(BUDGET), AGAIN, run)
         }
     }
 }
+
+/// The names of the programs.
+const PROGRAMS: [&str; 2] = ["default", "untrusted"];
 
 /// Whose calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,6 +193,7 @@ enum Scope {
 
 /// Calls that are made to fail.
 struct Injection {
+    program: &'static str,
     scope: Scope,
     call: String,
     error: String,
@@ -183,7 +206,14 @@ impl Display for Injection {
             Scope::Application => "application",
             Scope::All => "all",
         };
-        write!(f, "{scope} {} {} {}", self.call, self.error, self.when)
+        let Self {
+            program,
+            call,
+            error,
+            when,
+            ..
+        } = self;
+        write!(f, "{program} {scope} {call} {error} {when}")
     }
 }
 
@@ -191,12 +221,14 @@ impl FromStr for Injection {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is none: write `scope call error when`");
+        let wrong = || format!("{text:?} is none: write `program scope call error when`");
         let words: Vec<&str> = text.split(' ').collect();
-        let &[scope, call, error, when] = words.as_slice() else {
+        let &[program, scope, call, error, when] = words.as_slice() else {
             return Err(wrong());
         };
+        let known = PROGRAMS.into_iter().find(|known| *known == program);
         Ok(Self {
+            program: known.ok_or_else(wrong)?,
             scope: match scope {
                 "application" => Scope::Application,
                 "all" => Scope::All,
@@ -209,13 +241,14 @@ impl FromStr for Injection {
     }
 }
 
-/// All that are to be tried, by what the program is seen to do.
-fn injections() -> Vec<Injection> {
+/// All that are to be tried of a program, by what it is seen to do.
+fn injections(program: &'static str) -> Vec<Injection> {
     let mut injections = Vec::new();
     for scope in [Scope::Application, Scope::All] {
-        for (call, most) in count(scope) {
+        for (call, most) in count(program, scope) {
             for error in errors_of(&call) {
                 injections.extend((1..=most).map(|when| Injection {
+                    program,
                     scope,
                     call: call.clone(),
                     error: error.into(),
@@ -236,11 +269,11 @@ fn errors_of(call: &str) -> Vec<&'static str> {
 }
 
 /// How often each call is made by the thread that makes it most often.
-fn count(scope: Scope) -> BTreeMap<String, usize> {
+fn count(program: &str, scope: Scope) -> BTreeMap<String, usize> {
     let scratch = Scratch::new();
     let log = scratch.path("calls");
     let path = log.to_str().expect("a path of letters").to_owned();
-    trace(scope, &["-o", &path]).expect("a run in which nothing fails");
+    trace(program, scope, &["-o", &path]).expect("a run in which nothing fails");
     let left_out: BTreeSet<&str> = LEFT_OUT
         .iter()
         .flat_map(|(_, calls)| *calls)
@@ -272,6 +305,7 @@ fn count(scope: Scope) -> BTreeMap<String, usize> {
 /// Runs the program with these calls made to fail; the error tells what was wrong about its end.
 fn run(injection: &Injection) -> Result<(), String> {
     let Injection {
+        program,
         scope,
         call,
         error,
@@ -282,7 +316,7 @@ fn run(injection: &Injection) -> Result<(), String> {
         error => format!("error={error}"),
     };
     let inject = format!("--inject={call}:{result}:when={when}");
-    let Observed { status, output } = trace(*scope, &["-o", "/dev/null", &inject])?;
+    let Observed { status, output } = trace(program, *scope, &["-o", "/dev/null", &inject])?;
     let out_of_memory = status.signal() == Some(libc::SIGABRT)
         && OUT_OF_MEMORY.iter().any(|text| output.contains(text));
     if status.success() || out_of_memory {
@@ -293,9 +327,9 @@ fn run(injection: &Injection) -> Result<(), String> {
     ))
 }
 
-/// Runs the program under `strace`, which is given these arguments as well.
-fn trace(scope: Scope, arguments: &[&str]) -> Result<Observed, String> {
-    let mut command = program("swept");
+/// Runs the program of this name under `strace`, which is given these arguments as well.
+fn trace(name: &str, scope: Scope, arguments: &[&str]) -> Result<Observed, String> {
+    let mut command = program(name);
     command.env(TRACED, "").env("RUST_BACKTRACE", "0");
     let mut strace: Option<Child> = None;
     let observed = observe(command, LIMIT, |pid| {
