@@ -1,4 +1,6 @@
-//! How fast what is broken is seen and mended, in figures.
+//! How fast what is broken is seen and mended, and what it costs to keep workers from others, in figures.
+
+mod profiles;
 
 use std::env;
 use std::fmt::Write as _;
@@ -8,13 +10,14 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pool_compare::{Failure, Machine, aligned, quantile, write_between};
+use pool_compare::{Failure, aligned, quantile};
 use pool_core::{Executor, TaskErrorKind, TaskFuture, task};
 use pool_tests::tasks::nothing;
 use pool_tests::until;
 
 use crate::deeds::{abandon_child, hang};
 use crate::processes::{children, parent};
+use crate::report::publish;
 use crate::sys::Process;
 
 /// How many workers an application has that is killed.
@@ -34,23 +37,27 @@ pub(crate) struct Rounds {
     deaths: usize,
     deadlines: usize,
     ends: usize,
+    starts: usize,
 }
 
 pub(crate) const FULL: Rounds = Rounds {
     deaths: 1000,
     deadlines: 500,
     ends: 50,
+    starts: 200,
 };
 pub(crate) const SHORT: Rounds = Rounds {
     deaths: 100,
     deadlines: 50,
     ends: 8,
+    starts: 10,
 };
 
-/// Measures all, and writes it into the page. Fails where a target is missed by more than `allowance`
+/// Measures all, and publishes it. Fails where a target is missed by more than `allowance`
 /// times.
 pub(crate) fn run(rounds: Rounds, page: Option<&Path>, allowance: f64) -> Result<(), Failure> {
     let (errors, replacements) = deaths(rounds.deaths)?;
+    let starts = profiles::starts(rounds.starts)?;
     let figures = [
         Figure {
             name: "worker killed until the call's error is there",
@@ -77,18 +84,28 @@ pub(crate) fn run(rounds: Rounds, page: Option<&Path>, allowance: f64) -> Result
             targets: &[(1.0, 100.0)],
             millis: applications(rounds.ends)?,
         },
+        Figure {
+            name: "a worker's start under `Open`, to its first result",
+            targets: &[],
+            millis: starts.open,
+        },
+        Figure {
+            name: "what `Default` adds to that",
+            targets: &[(0.5, 0.1)],
+            millis: starts.default,
+        },
+        Figure {
+            name: "what `Untrusted` adds to that, workers forked",
+            targets: &[(0.5, 1.5)],
+            millis: starts.forked,
+        },
+        Figure {
+            name: "what `Untrusted` adds to that, workers executed",
+            targets: &[],
+            millis: starts.executed,
+        },
     ];
-    let table = table(&figures);
-    let results = format!("{}\n\n{table}", Machine::this().describe());
-    println!("\n{results}");
-    if let Some(page) = page {
-        write_between(
-            page,
-            "<!-- figures -->",
-            "<!-- end of figures -->",
-            &results,
-        )?;
-    }
+    publish("figures", &table(&figures), page)?;
     let missed: Vec<_> = figures
         .iter()
         .filter(|figure| figure.is_missed(allowance))

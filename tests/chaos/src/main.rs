@@ -12,6 +12,7 @@ mod ledger;
 mod load;
 mod options;
 mod processes;
+mod report;
 mod round;
 mod run;
 mod setting;

@@ -13,12 +13,14 @@ mod table;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pool_compare::{Failure, Machine, write_between};
+use pool_compare::Failure;
 
 use contestant::Contestant;
 pub(crate) use kind::{M1, M2, Storm};
 pub(crate) use ours::run as run_ours;
 use outcome::Outcome;
+
+use crate::report::publish;
 
 /// How many kills this pool goes through in the long form of M2, and in the short one.
 const MANY: usize = 1000;
@@ -31,7 +33,7 @@ struct Row {
     outcome: Outcome,
 }
 
-/// Runs the storms on all pools, and writes what came of it into the page.
+/// Runs the storms on all pools, and publishes what came of it.
 pub(crate) fn run(seed: u64, page: Option<&Path>) -> Result<(), Failure> {
     let mut rows = Vec::new();
     let (contestants, notes) = contestant::all()?;
@@ -42,10 +44,8 @@ pub(crate) fn run(seed: u64, page: Option<&Path>) -> Result<(), Failure> {
     }
     rows.extend(measure(&Contestant::Ours, M2.until(MANY), seed));
     let table = table::draw(&rows);
-    let results = format!("{}\n\n{table}{notes}", Machine::this().describe());
-    println!("\n{results}");
-    if let Some(page) = page {
-        write_between(page, "<!-- storm -->", "<!-- end of storm -->", &results)?;
+    publish("storm", &format!("Seed {seed}.\n\n{table}{notes}"), page)?;
+    if page.is_some() {
         let picture = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/storm.svg"));
         fs::write(picture, plot::draw(&rows))?;
     }

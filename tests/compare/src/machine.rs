@@ -6,7 +6,7 @@ use std::thread;
 
 use serde::Serialize;
 
-/// What matters of a machine.
+/// What matters of a machine, and the day.
 #[derive(Serialize)]
 pub struct Machine {
     processor: String,
@@ -15,6 +15,7 @@ pub struct Machine {
     kernel: String,
     rustc: String,
     python: String,
+    date: String,
 }
 
 impl Machine {
@@ -31,6 +32,7 @@ impl Machine {
             kernel: output("uname", "-sr"),
             rustc: output("rustc", "--version"),
             python: output("python3", "--version"),
+            date: output("date", "+%F"),
         }
     }
 
@@ -43,8 +45,11 @@ impl Machine {
             kernel,
             rustc,
             python,
+            date,
         } = self;
-        format!("{processor}, {cores} cores, {memory_gib} GiB; {kernel}; {rustc}; {python}.")
+        format!(
+            "{processor}, {cores} cores, {memory_gib} GiB; {kernel}; {rustc}; {python}; {date}."
+        )
     }
 }
 
