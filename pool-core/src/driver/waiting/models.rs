@@ -150,17 +150,28 @@ impl Wake for Alarm {
 
 /// One that hears of the worker leaves as soon as its call is done. Another one's call is not, and it sleeps
 /// until it is told.
+fn hand_over(model: Model) {
+    let [first, second] = model.calls;
+    let signal = Arc::new(Signal::default());
+    let waiter = Waiter::Thread(Arc::clone(&signal), 7);
+    model.pool.register(second, waiter);
+    model.wait(first);
+    assert!(signal.sleep(None));
+    assert_eq!(signal.take(), Some(7));
+    model.end();
+}
+
 #[test]
 fn who_leaves_hands_over_to_the_supervising_thread() {
-    try_orders(2, |model| {
-        let [first, second] = model.calls;
-        let signal = Arc::new(Signal::default());
-        let waiter = Waiter::Thread(Arc::clone(&signal), 7);
-        model.pool.register(second, waiter);
-        model.wait(first);
-        assert!(signal.sleep(None));
-        assert_eq!(signal.take(), Some(7));
-        model.end();
+    try_orders(2, hand_over);
+}
+
+/// The supervising thread looks meanwhile, and may take in the answer that ends the wait.
+#[test]
+fn who_leaves_as_another_has_taken_its_answer_hands_over() {
+    try_orders(1, |model| {
+        model.pool.lock().poke();
+        hand_over(model);
     });
 }
 
