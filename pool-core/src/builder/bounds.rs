@@ -127,7 +127,7 @@ impl ExecutorBuilder {
     /// use pool_core::{Executor, TaskErrorKind, task};
     /// use serde::{Deserialize, Serialize};
     ///
-    /// #[derive(Default, Serialize, Deserialize)]
+    /// #[derive(Debug, Default, Serialize, Deserialize)]
     /// struct Row {
     ///     #[serde(skip)]
     ///     cache: [u64; 32],
