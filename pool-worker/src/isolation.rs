@@ -1,6 +1,7 @@
 //! How far workers are kept from all else: what is asked for, and what came of it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::LinkedList;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
 
@@ -272,7 +273,15 @@ pub struct Lack {
 pub struct Isolation {
     pub(crate) profile: Profile,
     pub(crate) held: Measures,
+    #[serde(deserialize_with = "unreserved")]
     pub(crate) lacking: Vec<Lack>,
+}
+
+/// Decodes a list without room that is set aside for as many as are announced, which is another process's
+/// word.
+fn unreserved<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Lack>, D::Error> {
+    let lacking = LinkedList::deserialize(deserializer)?;
+    Ok(lacking.into_iter().collect())
 }
 
 impl Isolation {
