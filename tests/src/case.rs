@@ -236,7 +236,7 @@ fn whereabouts(mark: &str) -> String {
 
 /// The `main` of a test binary without libtest, for tests that must be a whole program, or must
 /// start with a single thread. Each of `tests` runs in a process of its own; `programs` are what
-/// [`program`] starts. Arguments without a dash choose tests by a part of their name.
+/// [`program`] starts. Arguments choose tests by a part of their name, or leave some out after `--skip`.
 pub fn harness(tests: &[(&str, fn())], programs: &[(&str, fn())]) -> ExitCode {
     let find = |name: &OsStr, among: &[(&str, fn())]| {
         among
@@ -258,11 +258,18 @@ pub fn harness(tests: &[(&str, fn())], programs: &[(&str, fn())]) -> ExitCode {
             ExitCode::FAILURE
         };
     }
-    let chosen: Vec<String> = env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with('-'))
-        .collect();
-    let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|part| name.contains(part));
+    let (mut chosen, mut left_out) = (Vec::new(), Vec::new());
+    let mut arguments = env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if argument == "--skip" {
+            left_out.extend(arguments.next());
+        } else if !argument.starts_with('-') {
+            chosen.push(argument);
+        }
+    }
+    let is_in = |name: &str, parts: &[String]| parts.iter().any(|part| name.contains(part));
+    let is_chosen =
+        |name: &str| (chosen.is_empty() || is_in(name, &chosen)) && !is_in(name, &left_out);
     let mut code = ExitCode::SUCCESS;
     for (name, _) in tests.iter().filter(|(name, _)| is_chosen(name)) {
         let mut command = this_program();
