@@ -339,7 +339,7 @@ impl Pool {
     /// is under the lock is not to be relied on, and no call shall wait for what was lost.
     #[cold]
     fn lock_torn<'a>(&'a self, state: MutexGuard<'a, State>) -> Locked<'a> {
-        #[cfg(not(loom))]
+        #[cfg(not(all(loom, feature = "loom")))]
         self.state.clear_poison();
         let mut locked = Locked {
             pool: self,

@@ -13,7 +13,7 @@ use super::{Locked, Pool};
 use crate::calls::CallId;
 use crate::waiter::{Signal, Waiter};
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, loom, feature = "loom"))]
 mod models;
 mod streams;
 #[cfg(test)]

@@ -94,7 +94,7 @@ pub(crate) fn signal_event(event: &OwnedFd) {
     // SAFETY: the value outlives the call. It cannot fail but for a counter at its end, which is
     // as readable as any.
     unsafe { libc::eventfd_write(event.as_raw_fd(), 1) };
-    #[cfg(loom)]
+    #[cfg(all(loom, feature = "loom"))]
     pool_worker::channel::wake_event_loop();
 }
 

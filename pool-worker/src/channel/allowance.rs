@@ -12,7 +12,7 @@ use super::{ApplicationEnd, Segment};
 
 /// What the application tells the worker about its memory.
 #[repr(C)]
-#[cfg_attr(loom, derive(Default))]
+#[cfg_attr(all(loom, feature = "loom"), derive(Default))]
 pub(super) struct Allowance {
     /// The most bytes that it may have; 0 if that does not matter.
     pub(super) bytes: AtomicU64,

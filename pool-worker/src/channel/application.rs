@@ -7,7 +7,7 @@ use std::time::Duration;
 mod notices;
 mod receive;
 mod streams;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(all(loom, feature = "loom"))))]
 mod tests;
 
 use super::doorbell::Doorbell;

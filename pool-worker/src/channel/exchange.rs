@@ -1,8 +1,8 @@
 //! What the tests of the channel and its models do alike: calls there, and answers back.
 
-#[cfg(not(loom))]
+#[cfg(not(all(loom, feature = "loom")))]
 use std::os::fd::AsFd;
-#[cfg(not(loom))]
+#[cfg(not(all(loom, feature = "loom")))]
 use std::sync::Arc;
 
 use super::*;
@@ -11,7 +11,7 @@ use crate::protocol::Status;
 
 /// The application's end, and the worker's view of the memory; for Miri, which maps no descriptors, the
 /// very view that the application has.
-#[cfg(not(loom))]
+#[cfg(not(all(loom, feature = "loom")))]
 pub(super) fn ends() -> (ApplicationEnd, Arc<Segment>) {
     if cfg!(miri) {
         let end = ApplicationEnd::new(Segment::anonymous().unwrap());

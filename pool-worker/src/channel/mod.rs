@@ -53,9 +53,9 @@
 mod allowance;
 mod application;
 mod doorbell;
-#[cfg(not(loom))]
+#[cfg(not(all(loom, feature = "loom")))]
 mod machine;
-#[cfg(loom)]
+#[cfg(all(loom, feature = "loom"))]
 #[path = "model/mod.rs"]
 mod machine;
 mod notice;
@@ -69,7 +69,7 @@ mod worker;
 
 pub use application::{Answer, ApplicationEnd, LastWords, Offer, Ticket, Violation};
 pub use doorbell::Doorbell;
-#[cfg(loom)]
+#[cfg(all(loom, feature = "loom"))]
 pub use machine::{await_event, explore, wake_event_loop};
 pub use notice::{Claim, Notice};
 pub use outputs::MAX_FAILURE;
@@ -80,7 +80,11 @@ pub use stream::Sent;
 pub use worker::{Call, WorkerEnd};
 
 /// Bytes of one ring, a power of two.
-pub const RING_SIZE: usize = if cfg!(loom) { 256 } else { 64 * 1024 };
+pub const RING_SIZE: usize = if cfg!(all(loom, feature = "loom")) {
+    256
+} else {
+    64 * 1024
+};
 /// Bytes that a frame's size is a multiple of.
 pub const FRAME_UNIT: usize = 32;
 /// Bytes of a frame before its body.
@@ -135,7 +139,7 @@ const fn body_len(len: usize) -> u32 {
 
 #[cfg(test)]
 mod exchange;
-#[cfg(all(test, loom))]
+#[cfg(all(test, loom, feature = "loom"))]
 mod models;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(all(loom, feature = "loom"))))]
 mod tests;

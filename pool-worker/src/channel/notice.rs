@@ -86,7 +86,7 @@ impl Claim {
 
 /// When the worker claimed the last call with a notice.
 #[repr(C)]
-#[cfg_attr(loom, derive(Default))]
+#[cfg_attr(all(loom, feature = "loom"), derive(Default))]
 pub(super) struct Stamp {
     /// The position of its frame, stored last. None lies at 0, where its notice would have to be.
     position: AtomicU64,
@@ -96,7 +96,7 @@ pub(super) struct Stamp {
 
 /// What the application tells the worker about its calls.
 #[repr(C)]
-#[cfg_attr(loom, derive(Default))]
+#[cfg_attr(all(loom, feature = "loom"), derive(Default))]
 pub(super) struct Instructions {
     /// The position of the frame of the call that is asked to end, plus one; 0 for none.
     end: AtomicU64,

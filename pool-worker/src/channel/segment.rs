@@ -11,12 +11,12 @@ use super::ring::Ring;
 
 /// A cache line pair of its own, so that words written by different sides do not disturb each other.
 #[repr(C, align(128))]
-#[cfg_attr(loom, derive(Default))]
+#[cfg_attr(all(loom, feature = "loom"), derive(Default))]
 pub(super) struct Line<T>(pub(super) T);
 
 /// What the application tells the worker about waking it.
 #[repr(C)]
-#[cfg_attr(loom, derive(Default))]
+#[cfg_attr(all(loom, feature = "loom"), derive(Default))]
 pub(super) struct Bell {
     /// Events, where to ring, and a number; see [`super::events`].
     pub(super) word: AtomicU32,
@@ -28,7 +28,7 @@ pub(super) struct Bell {
 
 /// The words that both sides share. All zero is a fresh channel.
 #[repr(C)]
-#[cfg_attr(loom, derive(Default))]
+#[cfg_attr(all(loom, feature = "loom"), derive(Default))]
 pub(super) struct Header {
     /// Written by the application.
     pub(super) calls_head: Line<AtomicU64>,
@@ -61,11 +61,15 @@ pub(super) struct Header {
 }
 
 /// How many words of four bytes the last words have; no model looks at them.
-const LAST_WORDS: usize = if cfg!(loom) { 1 } else { MAX_LAST_WORDS / 4 };
+const LAST_WORDS: usize = if cfg!(all(loom, feature = "loom")) {
+    1
+} else {
+    MAX_LAST_WORDS / 4
+};
 
 /// The last words of a worker: `kind` is stored last, 0 means that there are none.
 #[repr(C)]
-#[cfg_attr(loom, derive(Default))]
+#[cfg_attr(all(loom, feature = "loom"), derive(Default))]
 pub(super) struct Words {
     pub(super) kind: AtomicU32,
     pub(super) seq: AtomicU32,
@@ -99,7 +103,7 @@ impl Segment {
     }
 
     /// A new segment that no other process can map, for tests in which there are no descriptors.
-    #[cfg(all(test, not(loom)))]
+    #[cfg(all(test, not(all(loom, feature = "loom"))))]
     pub(super) fn anonymous() -> io::Result<Self> {
         Memory::anonymous().map(Self)
     }
