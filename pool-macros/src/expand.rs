@@ -79,7 +79,7 @@ fn shim(private: &TokenStream, signature: &Signature) -> TokenStream {
     let values: Vec<Ident> = (0..types().count())
         .map(|index| format_ident!("__value{index}", span = Span::mixed_site()))
         .collect();
-    let takes = types().map(|ty| quote_spanned!(at(ty)=> #encoded.next::<#ty>()?));
+    let takes = types().map(|ty| quote_spanned!(at(ty)=> #encoded.take::<#ty>()?));
     let unit = parse_quote!(());
     let returned = match &signature.output {
         ReturnType::Type(_, ty) => ty,
@@ -89,8 +89,8 @@ fn shim(private: &TokenStream, signature: &Signature) -> TokenStream {
     let function = &signature.ident;
     quote! {
         |#encoded, #output| {
-            let #encoded = #private::Arguments::new(#encoded);
-            #(let (#values, #encoded) = #takes;)*
+            let mut #encoded = #private::Arguments::new(#encoded);
+            #(let #values = #takes;)*
             #encoded.finish()?;
             #returns(#function(#(#values),*), #output)
         }

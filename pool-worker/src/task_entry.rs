@@ -139,16 +139,13 @@ impl<'a> Arguments<'a> {
         Self(source)
     }
 
-    /// The next argument, and the rest.
-    pub fn next<T: Serialize + DeserializeOwned + 'static>(
-        mut self,
-    ) -> Result<(T, Self), CallError> {
-        let argument = shared::taking(|| codec::decode_from(&mut self.0))?;
-        Ok((argument, self))
+    /// The next argument.
+    pub fn take<T: Serialize + DeserializeOwned + 'static>(&mut self) -> Result<T, CallError> {
+        Ok(shared::taking(|| codec::decode_from(&mut self.0))?)
     }
 
     /// Refuses what is left behind the last argument.
-    pub fn finish(self) -> Result<(), CallError> {
+    pub fn finish(&mut self) -> Result<(), CallError> {
         self.0.finish()?;
         fault::at(Site::Calls);
         Ok(())

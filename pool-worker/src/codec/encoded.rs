@@ -65,7 +65,7 @@ impl<'a> Source<'a> {
 
     /// Refuses what is left behind the last value.
     #[inline]
-    pub fn finish(self) -> Result<(), DecodeError> {
+    pub fn finish(&self) -> Result<(), DecodeError> {
         if self.bytes.is_empty() && self.parts.is_empty() {
             return Ok(());
         }

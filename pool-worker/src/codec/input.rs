@@ -44,9 +44,10 @@ impl<'de> Input<'de> {
         }
     }
 
-    /// What was not read yet.
-    pub(super) fn bytes(&self) -> &'de [u8] {
-        self.bytes
+    /// How many bytes were not read yet.
+    #[inline]
+    pub(super) fn left(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Whether the next token is nil.

@@ -23,8 +23,9 @@ macro_rules! tasks {
             fn $name($argument: $type) $(-> $output)? $body
             inventory::submit! {
                 TaskEntry::new($name, |arguments, output| {
-                    let (argument, rest) = Arguments::new(arguments).next::<$type>()?;
-                    rest.finish()?;
+                    let mut arguments = Arguments::new(arguments);
+                    let argument = arguments.take::<$type>()?;
+                    arguments.finish()?;
                     returned($name(argument), output)
                 })
                 .named(stringify!($name))
