@@ -24,6 +24,7 @@
 //! for itself every second.
 
 mod call_ref;
+mod poking;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -61,8 +62,10 @@ struct State {
     scheduler: Scheduler,
     /// The supervising thread was woken and has not looked yet.
     poked: bool,
-    /// The supervising thread looks every now and then whether calls should move.
-    balancing: bool,
+    /// The supervising thread looks every now and then whether calls should move, up to this time.
+    balancing: Option<Instant>,
+    /// It was woken as they may have to.
+    unbalanced: bool,
     /// The supervising thread has ended: no process is left.
     ended: bool,
 }
@@ -158,7 +161,7 @@ impl Locked<'_> {
             }
             queued if queued.is_multiple_of(SUBMITS_PER_TURN) => {}
             // Others may have to make room for it, or to come.
-            _ if self.lacks_workers() || (self.is_ranked() && !self.state().balancing) => {}
+            _ if self.lacks_workers() || (self.is_ranked() && !self.is_balancing()) => {}
             _ => return,
         }
         let more = (self.queued() > 0 || self.settle()) && self.take_turns();
@@ -172,18 +175,6 @@ impl Locked<'_> {
         self.leave_rest(more);
     }
 
-    /// Wakes the supervising thread if there is anything left for it to do.
-    fn leave_rest(&mut self, more: bool) {
-        let soon = self.has_early_alarm()
-            || self.is_to_be_weighed()
-            || self.is_to_be_minded()
-            || (self.is_unbalanced() && !self.state().balancing);
-        let lives = self.has_left_off() || self.lacks_workers() || self.has_unseen_idle();
-        if more || soon || lives || self.is_over() {
-            self.poke();
-        }
-    }
-
     fn take_turns(&mut self) -> bool {
         (0..MAX_TURNS).all(|_| Scheduler::turn(self))
     }
@@ -194,21 +185,6 @@ impl Locked<'_> {
         sys::clear_event(&self.pool.poke);
         self.expire(sys::monotonic());
         self.take_turns()
-    }
-
-    /// The supervising thread is about to sleep, and looks by itself in time at what it sees now: nobody
-    /// has to wake it for that.
-    pub(crate) fn arm_alarms(&mut self) {
-        self.arm_alarm();
-        self.arm_idle_alarm();
-        self.state_mut().balancing = self.is_unbalanced();
-    }
-
-    /// Wakes the supervising thread.
-    pub(crate) fn poke(&mut self) {
-        if !std::mem::replace(&mut self.state_mut().poked, true) {
-            sys::signal_event(&self.pool.poke);
-        }
     }
 
     /// Whether nothing is left to be done for ever.
@@ -279,7 +255,8 @@ impl Pool {
                     .with_grace(grace)
                     .with_queue_limit(queue_limit),
                 poked: false,
-                balancing: false,
+                balancing: None,
+                unbalanced: false,
                 ended: false,
             }),
             changed: Condvar::new(),

@@ -232,7 +232,7 @@ impl Supervisor {
     fn timeout(&self, locked: &Locked<'_>) -> Duration {
         let now = Instant::now();
         let behind = locked.retry_errands();
-        let balance = (behind || locked.is_unbalanced()).then_some(BALANCE_EVERY);
+        let balance = (behind || locked.is_balancing()).then_some(BALANCE_EVERY);
         let vacancy = self
             .vacancies
             .iter()

@@ -406,7 +406,7 @@ impl Simulation {
             if !more {
                 let until =
                     |instant: Instant| self.now + instant.saturating_duration_since(sys::now());
-                let balance = locked.is_unbalanced().then(|| self.now + BALANCE_EVERY);
+                let balance = locked.is_balancing().then(|| self.now + BALANCE_EVERY);
                 let alarms = [balance, locked.idle_alarm().map(until), locked.alarm()];
                 self.alarm = alarms.into_iter().flatten().min();
                 return;
