@@ -33,6 +33,12 @@ impl Parcel {
         matches!(self.payload, Payload::Large(_)) || !self.attachments.is_empty()
     }
 
+    /// Whether it is nothing but a few bytes, which lie in it.
+    #[inline]
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self.payload, Payload::Inline(_)) && self.attachments.is_empty()
+    }
+
     /// Decodes a result, which runs users' code.
     pub(crate) fn decode<R>(
         &mut self,

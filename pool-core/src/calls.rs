@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::mem;
 
-use pool_worker::channel::Payload;
+use pool_worker::channel::{Inline, Payload};
 use pool_worker::registry::TaskId;
 use pool_worker::shared::Attachments;
 use pool_worker::sys::{self, Buffer};
@@ -57,16 +57,26 @@ impl Calls {
     pub(crate) fn insert(&mut self, task: TaskId, arguments: Parcel, references: u32) -> CallId {
         self.sharing += usize::from(!arguments.attachments.is_empty());
         let (id, call) = self.vacant();
-        call.stage = Stage::Pending(arguments);
+        call.fill(Stage::Pending(arguments));
         call.task = Some(task);
         call.references = references;
+        id
+    }
+
+    /// As [`insert`](Self::insert), for arguments that may be in registers, with one reference.
+    #[inline]
+    pub(crate) fn insert_inline(&mut self, task: TaskId, arguments: Inline) -> CallId {
+        let (id, call) = self.vacant();
+        call.fill(Stage::Pending(Payload::Inline(arguments).into()));
+        call.task = Some(task);
+        call.references = 1;
         id
     }
 
     /// What failed before it became a call, with one reference to it.
     pub(crate) fn insert_failed(&mut self, error: TaskError) -> CallId {
         let (id, call) = self.vacant();
-        call.stage = Stage::Done(Outcome::Failed(error));
+        call.fill(Stage::Done(Outcome::Failed(error)));
         call.references = 1;
         id
     }

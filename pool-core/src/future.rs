@@ -4,16 +4,17 @@ use std::any::type_name;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use pool_worker::codec::Limits;
-use pool_worker::registry::registry;
+use pool_worker::registry::{TaskId, registry};
 use pool_worker::task::Decoder;
 
-use crate::call::panic_text;
+use crate::call::{Parcel, panic_text};
 use crate::calls::Outcome;
 use crate::driver::{CallRef, Fate};
 use crate::scheduler::Cancelled;
@@ -263,29 +264,53 @@ impl<R> TaskFuture<R> {
 }
 
 /// What became of a call, decoded by whoever waited for it.
-#[inline]
 pub(crate) fn decode<R>(
     (task, outcome): Fate,
     decoder: Decoder<R>,
     limits: Limits,
 ) -> Result<R, TaskError> {
-    let failed = || {
-        let task = task.map_or("", |task| registry().name(task));
-        TaskError::new(TaskErrorKind::Decode, task)
-    };
     match outcome {
-        Some(Outcome::Returned(mut output)) => {
-            match catch_unwind(AssertUnwindSafe(|| output.decode(decoder, limits))) {
-                Ok(result) => result.map_err(|error| failed().undecodable(&error)),
-                Err(payload) => Err(failed().detail(format!(
-                    "its Deserialize implementation panicked: {}",
-                    panic_text(payload)
-                ))),
-            }
-        }
+        Some(Outcome::Returned(mut output)) => decode_output(task, &mut output, decoder, limits),
         Some(Outcome::Failed(error)) => Err(error),
-        None => Err(failed().side(Side::Taken)),
+        None => Err(undecodable(task).side(Side::Taken)),
     }
+}
+
+/// As [`decode`], for an outcome that is left where it lies if it holds nothing but a few bytes: to move
+/// them takes longer than to decode them.
+#[inline]
+pub(crate) fn decode_in_place<R>(
+    task: Option<TaskId>,
+    outcome: &mut Outcome,
+    decoder: Decoder<R>,
+    limits: Limits,
+) -> Result<R, TaskError> {
+    match outcome {
+        Outcome::Returned(output) if output.is_inline() => {
+            decode_output(task, output, decoder, limits)
+        }
+        _ => decode((task, Some(mem::take(outcome))), decoder, limits),
+    }
+}
+
+fn decode_output<R>(
+    task: Option<TaskId>,
+    output: &mut Parcel,
+    decoder: Decoder<R>,
+    limits: Limits,
+) -> Result<R, TaskError> {
+    match catch_unwind(AssertUnwindSafe(|| output.decode(decoder, limits))) {
+        Ok(result) => result.map_err(|error| undecodable(task).undecodable(&error)),
+        Err(payload) => Err(undecodable(task).detail(format!(
+            "its Deserialize implementation panicked: {}",
+            panic_text(payload)
+        ))),
+    }
+}
+
+fn undecodable(task: Option<TaskId>) -> TaskError {
+    let task = task.map_or("", |task| registry().name(task));
+    TaskError::new(TaskErrorKind::Decode, task)
 }
 
 impl<R> Future for TaskFuture<R> {

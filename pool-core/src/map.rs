@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use pool_worker::task::Decoder;
 
 use crate::driver::Pool;
-use crate::future::decode;
 use crate::task_error::TaskError;
 use crate::wait::Timeout;
 use crate::waiter::Signal;
@@ -17,10 +16,12 @@ mod batch;
 mod flight;
 #[cfg(feature = "futures")]
 mod stream;
+mod submission;
+mod taken;
 
 pub(crate) use batch::Prepare;
+use flight::Flight;
 pub(crate) use flight::Source;
-use flight::{Flight, Taken};
 #[cfg(feature = "futures")]
 pub use stream::MapStream;
 
@@ -208,9 +209,9 @@ impl<R, I: Iterator> Map<R, I> {
     ) -> Result<Option<<Self as Iterator>::Item>, Timeout> {
         loop {
             self.source.draw(&mut self.flight, None);
-            if let Some(Taken { outcome, .. }) = self.flight.next() {
-                let fate = (self.source.task(), Some(outcome));
-                return Ok(Some(decode(fate, self.decoder, self.flight.limits())));
+            if let Some(given) = self.flight.next() {
+                let result = given.decode(self.source.task(), self.decoder);
+                return Ok(Some(result));
             }
             if self.flight.count() == 0 {
                 return Ok(None);
@@ -266,9 +267,9 @@ impl<R, I: Iterator> Unordered<R, I> {
     ) -> Result<Option<<Self as Iterator>::Item>, Timeout> {
         loop {
             self.source.draw(&mut self.flight, Some(&self.signal));
-            if let Some(Taken { outcome, index }) = self.flight.next() {
-                let fate = (self.source.task(), Some(outcome));
-                let result = decode(fate, self.decoder, self.flight.limits());
+            if let Some(given) = self.flight.next() {
+                let index = given.index();
+                let result = given.decode(self.source.task(), self.decoder);
                 return Ok(Some((index, result)));
             }
             if self.flight.count() == 0 {

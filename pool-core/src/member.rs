@@ -7,20 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pool_worker::channel::{
-    ApplicationEnd, LastWords, Notice, Offer, Outlook, Patience, Payload, Sent, Ticket, Violation,
+    ApplicationEnd, Inline, LastWords, Notice, Offer, Outlook, Patience, Payload, Sent, Ticket,
 };
 use pool_worker::fault::{self, Site};
-use pool_worker::protocol::Status;
 use pool_worker::registry::TaskId;
 use pool_worker::shared::Postbox;
 
 use crate::call::Parcel;
-use crate::calls::{Binding, CallId, Calls};
+use crate::calls::{Binding, CallId};
 use crate::memory::Excess;
 use crate::sys;
 use crate::terms::{Overdue, Overuse};
 use bells::Attention;
 
+mod answers;
 mod bells;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -254,6 +254,29 @@ impl Member {
         if let Payload::Large(_) = arguments.payload {
             self.streamed = Some(Sent::default());
         }
+        self.note_placed(id, binding, ticket);
+        Some(seq)
+    }
+
+    /// As [`offer`](Self::offer), for a call of which no more is asked than to be run, with arguments that
+    /// may be in registers.
+    #[inline]
+    pub(crate) fn offer_inline(
+        &mut self,
+        id: CallId,
+        task: TaskId,
+        arguments: Inline,
+    ) -> Option<u32> {
+        let seq = self.seq_at(self.window.len());
+        let Offer::Placed(ticket) = self.link.offer_inline(task.to_raw(), seq, arguments) else {
+            return None;
+        };
+        self.note_placed(id, Binding::Anywhere, ticket);
+        Some(seq)
+    }
+
+    #[inline]
+    fn note_placed(&mut self, id: CallId, binding: Binding, ticket: Ticket) {
         if self.live == 0 {
             self.last_progress = self.now;
         }
@@ -268,7 +291,6 @@ impl Member {
         if binding != Binding::Own {
             self.count_given();
         }
-        Some(seq)
     }
 
     /// Wakes the worker if something changed for it.
@@ -277,38 +299,6 @@ impl Member {
             fault::at(Site::Wakes);
             self.link.wake();
         }
-    }
-
-    /// Takes the next answer and the call that it answers.
-    #[inline]
-    pub(crate) fn receive(
-        &mut self,
-        calls: &mut Calls,
-    ) -> Result<Option<(CallId, Status, Payload)>, Violation> {
-        let whole = self.window.len() - usize::from(self.is_streaming());
-        let received = self.link.receive(|link, seq| {
-            let index = seq.wrapping_sub(self.first_seq) as usize;
-            let placed = self.window.get_mut(index).filter(|_| index < whole);
-            placed
-                .and_then(Option::as_mut)
-                .map_or_else(Vec::new, |placed| placed.give_memory(link, calls))
-        });
-        self.touched |= self.link.may_have_made_room();
-        let Some(answer) = received? else {
-            return Ok(None);
-        };
-        let index = answer.seq.wrapping_sub(self.first_seq) as usize;
-        let skipped = self.window.iter().take(index).any(Option::is_some);
-        let whole = !self.is_streaming() || index + 1 < self.window.len();
-        let placed = self.window.get_mut(index).and_then(|placed| {
-            placed.take_if(|placed| whole && !skipped && self.link.has_begun(placed.ticket))
-        });
-        let Some(placed) = placed else {
-            return Err(Violation("it answered a call that it did not have"));
-        };
-        self.forget_front(index + 1);
-        self.live -= 1;
-        Ok(Some((placed.id, answer.status, answer.body)))
     }
 
     /// The number of the call at this place of the window.

@@ -14,22 +14,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_worker::channel::Payload;
-use pool_worker::fault::{self, Site};
-use pool_worker::protocol::{self, PanicReport, Status};
 use pool_worker::registry::{TaskId, registry};
 
 use crate::call::Parcel;
 use crate::calls::{Binding, Call, CallId, Calls, Outcome, Place};
 use crate::gate::{Breakdown, Gate};
-use crate::member::{Member, Sentence};
-use crate::task_error::{Side, TaskError, TaskErrorKind};
+use crate::member::Member;
+use crate::task_error::{TaskError, TaskErrorKind};
 use crate::terms::Terms;
 use crate::waiter::Waiter;
 use stats::Tally;
 
 mod backlog;
 mod bound;
+mod collect;
 mod deal;
 mod expire;
 mod finish;
@@ -49,6 +47,8 @@ mod tests;
 
 use backlog::{Backlog, Submitter};
 use bound::Bound;
+pub(crate) use collect::failure;
+pub(crate) use deal::Share;
 pub(crate) use queue::QueueLimit;
 pub(crate) use size::Size;
 use size::Staff;
@@ -325,72 +325,9 @@ impl Scheduler {
         self.settle()
     }
 
-    /// Takes in the answers of one worker.
-    pub(crate) fn collect(&mut self, slot: usize) {
-        let mut any = false;
-        while let Some(member) = self.members.get_mut(slot).and_then(Option::as_mut) {
-            match member.receive(&mut self.calls) {
-                Ok(Some((id, ..))) if let Sentence::Expired(overdue) = member.sentence => {
-                    self.answered_late(slot, id, overdue);
-                }
-                Ok(Some((id, Status::Returned, payload))) => {
-                    fault::at(Site::Collects);
-                    self.returned(id, payload);
-                    any = true;
-                }
-                Ok(Some((id, status, body))) => {
-                    let pid = member.told_pid();
-                    let most = member.max_result();
-                    let error = failure(self.task_name(id), status, &body, most);
-                    self.fail(id, with_worker(error, pid));
-                    any = true;
-                }
-                Ok(None) => {
-                    if any {
-                        member.progressed();
-                    }
-                    break;
-                }
-                Err(violation) => {
-                    member.kill(Sentence::Violation(violation.0));
-                    break;
-                }
-            }
-        }
-    }
-
     /// The name of a call's task.
     pub(crate) fn task_name(&self, id: CallId) -> &'static str {
         let task = self.calls.get(id).task();
         task.map_or("", |task| registry().name(task))
-    }
-}
-
-fn with_worker(error: TaskError, pid: Option<u32>) -> TaskError {
-    match pid {
-        Some(pid) => error.worker(pid),
-        None => error,
-    }
-}
-
-/// Why a call has no result, as the answer of its worker says it, which may return `most` bytes.
-pub(crate) fn failure(task: &'static str, status: Status, body: &Payload, most: u64) -> TaskError {
-    let failed = |kind| TaskError::new(kind, task);
-    let text = || String::from_utf8_lossy(body.bytes()).into_owned();
-    let worker = |kind| failed(kind).side(Side::Worker).detail(text());
-    match status {
-        Status::Returned | Status::Panicked => {
-            let report: PanicReport = protocol::decode(body.bytes()).unwrap_or_default();
-            failed(TaskErrorKind::Panicked).panicked(report)
-        }
-        Status::ArgumentsUndecodable => worker(TaskErrorKind::Decode),
-        Status::OutputUnencodable => worker(TaskErrorKind::Encode),
-        Status::UnknownTask => failed(TaskErrorKind::UnknownTask).detail(text()),
-        Status::OutputTooLarge => {
-            let size = body.bytes().first_chunk().copied().map(u64::from_le_bytes);
-            failed(TaskErrorKind::TooLarge)
-                .side(Side::Worker)
-                .sized(size.unwrap_or(0), most)
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! A slot of the table: what there is to know of one call.
 
+use std::mem;
 use std::num::NonZeroU32;
 
 use pool_worker::registry::{TaskId, registry};
@@ -150,6 +151,12 @@ impl Call {
     #[inline]
     pub(crate) fn task(&self) -> Option<TaskId> {
         self.task
+    }
+
+    /// Fills a slot that is free, and so holds nothing to be dropped.
+    #[inline]
+    pub(super) fn fill(&mut self, stage: Stage) {
+        mem::forget(mem::replace(&mut self.stage, stage));
     }
 
     #[inline]

@@ -2,11 +2,12 @@
 
 use std::mem;
 
-use pool_worker::channel::{MAX_BODY, Payload};
+use pool_worker::channel::{Inline, MAX_BODY, Payload};
 use pool_worker::codec::Encoded;
 use pool_worker::registry::TaskId;
 use pool_worker::shared::Attachments;
 
+use super::submission::Submission;
 use crate::call::{Parcel, Prepared};
 use crate::task_error::TaskError;
 
@@ -94,24 +95,29 @@ impl Batch {
         refused
     }
 
-    /// Takes all, in the order in which they were added.
+    /// Submits all, in the order in which they were added.
     #[inline]
-    pub(super) fn take_each(&mut self, mut take: impl FnMut(Prepared)) {
+    pub(super) fn submit(&mut self, submission: &mut Submission<'_, '_>) {
         self.encoded.bytes.extend_from_slice(&PADDING);
-        let mut start = 0;
+        let mut bytes = &self.encoded.bytes[..];
         let mut others = self.others.drain(..);
-        for drawn in self.calls.drain(..) {
-            let prepared = match drawn {
+        let count = self.calls.len();
+        for (index, drawn) in self.calls.drain(..).enumerate() {
+            match drawn {
                 Drawn::Small(task, len) => {
                     let len = usize::from(len);
-                    let payload = Payload::of_first(&self.encoded.bytes[start..], len);
-                    start += len;
-                    Ok((task, payload.into()))
+                    if let Some(inline) = Inline::of_first(bytes, len) {
+                        submission.inline(task, inline, count - index);
+                    } else {
+                        let arguments = Payload::of_first(bytes, len);
+                        submission.other(Ok((task, arguments.into())));
+                    }
+                    bytes = &bytes[len..];
                 }
-                Drawn::Other => others.next().expect("each of them was added"),
-            };
-            take(prepared);
+                Drawn::Other => submission.other(others.next().expect("each of them was added")),
+            }
         }
+        drop(others);
         self.encoded.bytes.clear();
     }
 }

@@ -5,12 +5,13 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pool_worker::codec::Limits;
 use pool_worker::registry::TaskId;
 
 use super::batch::{Batch, Prepare};
+use super::submission::Submission;
+use super::taken::{Given, Taken};
 use crate::call::{name_of, unknown};
-use crate::calls::{CallId, Outcome};
+use crate::calls::CallId;
 use crate::driver::{Haste, Locked, Pool};
 use crate::sys;
 use crate::terms::{Deadline, Terms};
@@ -35,14 +36,6 @@ struct Item {
     bytes: u32,
 }
 
-/// An outcome that was taken, and the index of its input.
-// In this order, an outcome that was just made is copied in its parts: a processor stalls on others.
-#[repr(C)]
-pub(super) struct Taken {
-    pub(super) outcome: Outcome,
-    pub(super) index: usize,
-}
-
 /// The calls in flight, by the index of their input; dropped, it cancels those that have not begun.
 pub(super) struct Flight {
     pool: Arc<Pool>,
@@ -50,8 +43,7 @@ pub(super) struct Flight {
     items: VecDeque<Option<Item>>,
     /// The index of the front item's input.
     first: usize,
-    /// Outcomes that were taken all at once and wait to be given.
-    taken: VecDeque<Taken>,
+    taken: Taken,
     /// How many were drawn and not given.
     count: usize,
     bytes: usize,
@@ -87,19 +79,13 @@ impl Flight {
             pool,
             items: VecDeque::new(),
             first: 0,
-            taken: VecDeque::new(),
+            taken: Taken::default(),
             count: 0,
             bytes: 0,
             result_bytes: 0,
             waited: false,
             kill_on_drop,
         }
-    }
-
-    /// What may be made of a result.
-    #[inline]
-    pub(super) fn limits(&self) -> Limits {
-        self.pool.bounds().values
     }
 
     /// How many were drawn and not given.
@@ -122,23 +108,28 @@ impl Flight {
 
     /// The next outcome, if one was taken.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<Taken> {
-        let taken = self.taken.pop_front()?;
+    pub(super) fn next(&mut self) -> Option<Given<'_>> {
+        let given = self.taken.next(self.pool.bounds().values)?;
         self.count -= 1;
-        if let Outcome::Returned(output) = &taken.outcome {
+        if let Some(len) = given.len() {
             let faded = self.result_bytes - self.result_bytes / 16;
-            self.result_bytes = output.len().max(faded);
+            self.result_bytes = len.max(faded);
         }
-        Some(taken)
+        Some(given)
     }
 
     /// Notes a call that was drawn.
     #[inline]
-    fn push(&mut self, id: CallId, bytes: usize) {
+    pub(super) fn push(&mut self, id: CallId, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.count += 1;
         self.bytes += bytes as usize;
         self.items.push_back(Some(Item { id, bytes }));
+    }
+
+    /// The index of the next input.
+    pub(super) fn next_index(&self) -> usize {
+        self.first + self.items.len()
     }
 
     /// The first call in flight, for somebody who has to wait for it.
@@ -164,15 +155,13 @@ impl Flight {
 
     /// Takes the outcomes at the front that are there.
     pub(super) fn take_front(&mut self, locked: &mut Locked<'_>) {
+        self.taken.make_room();
         while let Some(Some(item)) = self.items.front()
             && let Some(outcome) = locked.redeem(item.id)
         {
             self.bytes -= item.bytes as usize;
             self.items.pop_front();
-            self.taken.push_back(Taken {
-                outcome,
-                index: self.first,
-            });
+            self.taken.push(outcome, self.first);
             self.first += 1;
         }
     }
@@ -198,6 +187,7 @@ impl Flight {
             return false;
         }
         let done = signal.take_all();
+        self.taken.make_room();
         let mut locked = pool.lock();
         for index in done {
             let Some(item) = self.items[index - self.first].take() else {
@@ -205,7 +195,7 @@ impl Flight {
             };
             self.bytes -= item.bytes as usize;
             if let Some(outcome) = locked.redeem(item.id) {
-                self.taken.push_back(Taken { outcome, index });
+                self.taken.push(outcome, index);
             }
             while let Some(None) = self.items.front() {
                 self.items.pop_front();
@@ -313,12 +303,16 @@ impl<I: Iterator> Source<I> {
         )
     }
 
-    /// Draws inputs and submits their calls, as far as the window allows.
+    /// Draws inputs and submits their calls, if the window allows for another step.
+    #[inline]
     pub(super) fn draw(&mut self, flight: &mut Flight, signal: Option<&Arc<Signal>>) {
         let step = (self.window / 4).clamp(1, MAX_STEP);
-        if self.exhausted || flight.count + step > self.window {
-            return;
+        if !self.exhausted && flight.count + step <= self.window {
+            self.draw_some(flight, signal);
         }
+    }
+
+    fn draw_some(&mut self, flight: &mut Flight, signal: Option<&Arc<Signal>>) {
         self.begin();
         let wanted = (self.window - flight.count).min(MAX_STEP);
         let mut bytes = flight.bytes + flight.count * flight.result_bytes;
@@ -350,19 +344,12 @@ impl<I: Iterator> Source<I> {
             self.exhausted = true;
             _refused = Some(self.drawn.refuse(refusal));
         }
-        self.drawn.take_each(|prepared| {
-            let (id, bytes) = match prepared {
-                Ok((task, arguments)) => {
-                    let bytes = arguments.len();
-                    (locked.submit(task, arguments, &self.terms), bytes)
-                }
-                Err(error) => (locked.submit_failed(error), 0),
-            };
-            if let Some(signal) = signal {
-                locked.signal_end(id, signal, flight.first + flight.items.len());
-            }
-            flight.push(id, bytes);
-        });
+        self.drawn.submit(&mut Submission::new(
+            &mut locked,
+            flight,
+            &self.terms,
+            signal,
+        ));
         locked.turn();
         if signal.is_none() {
             flight.take_front(&mut locked);

@@ -8,8 +8,7 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use pool_worker::task::Decoder;
 
-use super::{Flight, Map, Source, Taken, debug, size_hint};
-use crate::future::decode;
+use super::{Flight, Map, Source, debug, size_hint};
 use crate::task_error::TaskError;
 
 /// The results of a task for each of many inputs, in the order of the inputs, as a [`Stream`].
@@ -82,9 +81,8 @@ impl<R, I: Iterator> Stream for MapStream<R, I> {
         let this = self.get_mut();
         loop {
             this.source.draw(&mut this.flight, None);
-            if let Some(Taken { outcome, .. }) = this.flight.next() {
-                let fate = (this.source.task(), Some(outcome));
-                let result = decode(fate, this.decoder, this.flight.limits());
+            if let Some(given) = this.flight.next() {
+                let result = given.decode(this.source.task(), this.decoder);
                 return Poll::Ready(Some(result));
             }
             let Some((pool, id)) = this.flight.front() else {

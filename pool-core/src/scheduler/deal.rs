@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use pool_worker::channel::Inline;
 use pool_worker::fault::{self, Site};
+use pool_worker::registry::TaskId;
 
 use super::Scheduler;
+use super::backlog::Submitter;
 use crate::calls::{CallId, Calls, Place};
 use crate::member::{Member, Unbegun};
 use crate::sys;
@@ -21,6 +24,13 @@ const DEAL_TIME: Duration = Duration::from_micros(16);
 const WAKING: Duration = Duration::from_micros(50);
 /// Work that a worker has before it below this time is not worth taking to another one.
 const NOT_WORTH_MOVING: Duration = Duration::from_micros(100);
+
+/// So many calls in a row for the worker in this slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Share {
+    slot: usize,
+    left: usize,
+}
 
 impl Scheduler {
     /// Has a worker dealt no call from now on before it has answered the last one.
@@ -59,10 +69,11 @@ impl Scheduler {
     fn deal_backlog(&mut self) {
         let mut full = Vec::new();
         while self.queued() > 0 {
-            let Some(slot) = self.soonest(&full) else {
+            let Some(share) = self.share(self.queued(), &full) else {
                 break;
             };
-            if !self.deal_share(slot) {
+            let slot = share.slot;
+            if !self.deal_share(share) {
                 full.push(slot);
             }
         }
@@ -72,6 +83,53 @@ impl Scheduler {
             self.backlog.drop_front();
             self.calls.release(id);
         }
+    }
+
+    /// What is to be dealt next, of so many calls, and to whom; nothing if no worker takes one.
+    fn share(&self, calls: usize, full: &[usize]) -> Option<Share> {
+        let slot = self.soonest(full)?;
+        let member = self.members[slot].as_ref()?;
+        // The worker may have told another pace since it was chosen.
+        let room = self.depth(member).saturating_sub(member.live());
+        let room = room.min(member.calls_allowed());
+        let fair = calls / self.present();
+        let left = fair.min(calls_in(DEAL_TIME, member));
+        Some(Share {
+            slot,
+            left: left.clamp(1, room.max(1)),
+        })
+    }
+
+    /// Takes one of several short calls in a row, of which so many are `left`, with one reference to it:
+    /// [`submit`](Self::submit) without a stay in the backlog, where no call waits there. It is dealt as a
+    /// part of `share`, which lasts as long as the lock is held.
+    #[inline]
+    pub(crate) fn submit_at_once(
+        &mut self,
+        task: TaskId,
+        arguments: Inline,
+        left: usize,
+        share: &mut Share,
+    ) -> CallId {
+        let id = self.calls.insert_inline(task, arguments);
+        self.outstanding += 1;
+        let first = self.backlog.len() == 0 && !self.calls.are_ranked();
+        if first && share.left == 0 {
+            *share = self.share(left, &[]).unwrap_or_default();
+        }
+        if first
+            && share.left > 0
+            && let Some(member) = self.members[share.slot].as_mut()
+            && let Some(seq) = member.offer_inline(id, task, arguments)
+        {
+            fault::at(Site::Places);
+            self.calls.get_mut(id).place = Some(Place::new(share.slot, seq));
+            share.left -= 1;
+        } else {
+            self.calls.retain(id);
+            self.backlog.push(id, 0, Submitter::this_thread());
+        }
+        id
     }
 
     /// The worker that would begin another call soonest, of those that take one.
@@ -89,18 +147,12 @@ impl Scheduler {
             .map(|(slot, _)| slot)
     }
 
-    /// Deals a share of the backlog to the worker in `slot`; `false` if its ring is full.
-    fn deal_share(&mut self, slot: usize) -> bool {
-        let fair = self.queued() / self.present();
-        // The worker may have told another pace since it was chosen.
-        let depth = self.members[slot].as_ref().map(|member| self.depth(member));
-        let (Some(depth), Some(member)) = (depth, self.members[slot].as_mut()) else {
+    /// Deals a share of the backlog; `false` if the worker's ring is full.
+    fn deal_share(&mut self, Share { slot, left }: Share) -> bool {
+        let Some(member) = self.members[slot].as_mut() else {
             return false;
         };
-        let room = depth.saturating_sub(member.live());
-        let room = room.min(member.calls_allowed());
-        let share = fair.min(calls_in(DEAL_TIME, member));
-        for _ in 0..share.clamp(1, room.max(1)) {
+        for _ in 0..left {
             let Some(id) = self.backlog.front() else {
                 return false;
             };

@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use super::{Cancelled, Scheduler, with_worker};
+use super::collect::with_worker;
+use super::{Cancelled, Scheduler};
 use crate::calls::CallId;
 use crate::member::Sentence;
 use crate::task_error::{TaskError, TaskErrorKind};

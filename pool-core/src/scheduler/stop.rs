@@ -5,7 +5,8 @@ use std::sync::Arc;
 use pool_worker::fault::{self, Site};
 
 use super::backlog::Turn;
-use super::{Cancelled, Scheduler, with_worker};
+use super::collect::with_worker;
+use super::{Cancelled, Scheduler};
 use crate::calls::{Binding, CallId};
 use crate::gate::{Breakdown, Gate};
 use crate::member::{Member, Sentence, Unbegun};

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use pool_worker::channel::MAX_BODY;
 
 use super::*;
+use crate::member::Sentence;
 use crate::member::fixture::{self, Worker};
 use crate::sys::{self, Readiness};
 use crate::terms::Deadline;

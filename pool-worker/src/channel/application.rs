@@ -12,7 +12,7 @@ mod tests;
 
 use super::doorbell::Doorbell;
 use super::machine::fence;
-use super::payload::Payload;
+use super::payload::{Inline, Payload};
 use super::ring::Ring;
 use super::segment::Segment;
 use super::stream::{Partial, table};
@@ -130,23 +130,31 @@ impl ApplicationEnd {
     /// a large one nothing else may be offered until all of it was sent or the call revoked.
     #[inline]
     pub fn offer(&mut self, task: u32, seq: u32, arguments: &Payload) -> Offer {
-        if let Payload::Inline(inline) = arguments
-            && let Some(word) = inline.word()
-        {
-            let len = inline.as_slice().len();
-            return self.place(task, seq, len as u64, len, |ring, at| {
-                ring.write_word(at, word);
-            });
+        match arguments {
+            Payload::Inline(inline) => self.offer_inline(task, seq, *inline),
+            Payload::Small(bytes) => {
+                self.place(task, seq, bytes.len() as u64, bytes.len(), |ring, at| {
+                    ring.write_body(at, bytes);
+                })
+            }
+            Payload::Large(buffers) => {
+                let (table, total) = table(buffers);
+                self.place(task, seq, total, table.len(), |ring, at| {
+                    ring.write_body(at, &table);
+                })
+            }
         }
-        if let Payload::Large(buffers) = arguments {
-            let (table, total) = table(buffers);
-            return self.place(task, seq, total, table.len(), |ring, at| {
-                ring.write_body(at, &table);
-            });
-        }
-        let bytes = arguments.bytes();
-        self.place(task, seq, bytes.len() as u64, bytes.len(), |ring, at| {
-            ring.write_body(at, bytes);
+    }
+
+    /// As [`offer`](Self::offer), for arguments that may be in registers.
+    #[inline]
+    pub fn offer_inline(&mut self, task: u32, seq: u32, arguments: Inline) -> Offer {
+        let len = arguments.len();
+        self.place(task, seq, len as u64, len, |ring, at| {
+            match arguments.word() {
+                Some(word) => ring.write_word(at, word),
+                None => ring.write_body(at, arguments.as_slice()),
+            }
         })
     }
 

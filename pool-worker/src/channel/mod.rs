@@ -74,7 +74,7 @@ pub use machine::{await_event, explore, wake_event_loop};
 pub use notice::{Claim, Notice};
 pub use outputs::MAX_FAILURE;
 pub use patience::{Outlook, Patience};
-pub use payload::{Payload, take_large};
+pub use payload::{Inline, Payload, take_large};
 pub use segment::Segment;
 pub use stream::Sent;
 pub use worker::{Call, WorkerEnd};

@@ -39,6 +39,23 @@ impl Inline {
         Self::of_padded(u128::from(u64::from_le_bytes(word)), len)
     }
 
+    /// The first `len` bytes of these, if they are few enough. Where more lie there, they are copied at
+    /// once instead of byte by byte.
+    #[inline]
+    pub fn of_first(bytes: &[u8], len: usize) -> Option<Self> {
+        if len > Self::MAX {
+            return None;
+        }
+        let padded = bytes.first_chunk().copied().unwrap_or_else(|| {
+            let mut padded = [0; Self::SIZE];
+            padded[..len].copy_from_slice(&bytes[..len]);
+            padded
+        });
+        let unwanted = u128::MAX << (8 * len);
+        let wanted = u128::from_le_bytes(padded) & !unwanted;
+        Some(Self::of_padded(wanted, len))
+    }
+
     /// The first `len` bytes of these, of which the last one is 0.
     #[inline]
     fn of_padded(bytes: u128, len: usize) -> Self {
@@ -52,30 +69,31 @@ impl Inline {
         word.filter(|_| usize::from(self.0[Self::MAX]) <= SHORT)
     }
 
+    /// How many they are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        usize::from(self.0[Self::MAX]).min(Self::MAX)
+    }
+
+    /// Whether there is not a single byte.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     #[inline]
     pub(super) fn as_slice(&self) -> &[u8] {
-        &self.0[..usize::from(self.0[Self::MAX]).min(Self::MAX)]
+        &self.0[..self.len()]
     }
 }
 
 impl Payload {
-    /// A copy of the first `len` bytes, which fit in one frame. Where more than they lie there, few are
-    /// copied at once instead of byte by byte.
+    /// A copy of the first `len` bytes, which fit in one frame.
     #[inline]
     pub fn of_first(bytes: &[u8], len: usize) -> Self {
-        if len > Inline::MAX {
-            return Self::Small(bytes[..len].into());
+        match Inline::of_first(bytes, len) {
+            Some(inline) => Self::Inline(inline),
+            None => Self::Small(bytes[..len].into()),
         }
-        let padded = bytes.first_chunk().copied().unwrap_or_else(|| {
-            let mut padded = [0; Inline::SIZE];
-            padded[..len].copy_from_slice(&bytes[..len]);
-            padded
-        });
-        let unwanted = u128::MAX << (8 * len);
-        Self::Inline(Inline::of_padded(
-            u128::from_le_bytes(padded) & !unwanted,
-            len,
-        ))
     }
 
     /// The encoded bytes, without the values that lie apart.
