@@ -110,6 +110,36 @@ fn who_sleeps_is_woken() {
     });
 }
 
+/// Waits for the first of two calls, whose answer the worker looks at the bell for as it claims the other
+/// one.
+fn await_first_of_two(without: fn()) {
+    let (mut end, mut worker) = pair();
+    for seq in 0..2 {
+        offer(&mut end, seq, &[5]);
+    }
+    end.wake();
+    let worker = thread::spawn(move || {
+        without();
+        echo_one(&mut worker);
+        // It runs for ever.
+        next_call(&mut worker);
+    });
+    let answer = await_answer(&mut end, &Payload::default(), 0);
+    assert_eq!(answer.seq, 0);
+    worker.join().unwrap();
+}
+
+#[test]
+fn who_sleeps_is_woken_before_the_next_call_runs() {
+    explore(3, || await_first_of_two(|| ()));
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn without_the_fence_of_the_claim_one_sleeps_until_the_next_call_is_over() {
+    explore(3, || await_first_of_two(machine::without_fences));
+}
+
 #[test]
 #[should_panic(expected = "deadlock")]
 fn without_the_fences_of_the_worker_one_sleeps_for_ever() {

@@ -1,5 +1,6 @@
 //! The worker's end of a channel.
 
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -18,13 +19,12 @@ use crate::codec::Encoded;
 use crate::fault::{self, Site};
 use crate::protocol::Status;
 use crate::sys::{self, Buffer};
+use pace::Pace;
 
 mod allowance;
+mod pace;
 mod streams;
 mod waiting;
-
-/// After how many calls in a row the worker tells anew how long one takes.
-const CALLS_PER_BATCH: u32 = 64;
 
 /// A call that the worker has claimed; its arguments are in what was given to
 /// [`WorkerEnd::next_call`].
@@ -53,38 +53,16 @@ pub struct WorkerEnd {
     /// What the last frame said of the next one.
     notice: Option<Notice>,
     last_bell: u32,
-    batch: Batch,
+    /// The events of the last answer, where the bell was not looked at: the claim of the next call does
+    /// that, as it is the full fence that has to come before.
+    unrung: u32,
+    pace: Pace,
     /// For how long it looks for calls before it sleeps, as far as that is allowed.
     outlook: Outlook,
     patience: Patience,
     clock: fn() -> Duration,
     /// What is done instead of sleep, if anything is.
     sleep: Option<fn()>,
-}
-
-/// A run of calls without a pause, to tell how long one takes for the price of a clock reading now
-/// and then.
-#[derive(Default)]
-struct Batch {
-    start: Option<Duration>,
-    calls: u32,
-}
-
-impl Batch {
-    /// Counts a call that begins now.
-    fn begin_call(&mut self, clock: fn() -> Duration) {
-        self.start.get_or_insert_with(clock);
-        self.calls += 1;
-    }
-
-    /// Ends the batch and gives the nanoseconds that a call of it took.
-    fn end(&mut self, clock: fn() -> Duration) -> Option<u64> {
-        let start = self.start.take()?;
-        let elapsed = clock().saturating_sub(start);
-        let calls = std::mem::take(&mut self.calls);
-        let each = elapsed.as_nanos() / u128::from(calls.max(1));
-        Some(u64::try_from(each).unwrap_or(u64::MAX).max(1))
-    }
 }
 
 impl WorkerEnd {
@@ -102,7 +80,8 @@ impl WorkerEnd {
             taken_seen: 0,
             notice: None,
             last_bell: 0,
-            batch: Batch::default(),
+            unrung: 0,
+            pace: Pace::default(),
             outlook: Outlook::default(),
             patience: Patience::default(),
             clock: sys::monotonic,
@@ -142,7 +121,7 @@ impl WorkerEnd {
             let at = self.tail;
             self.calls.prefetch(at);
             let first_word = self.calls.word(at, 0);
-            let state = first_word.compare_exchange(state::QUEUED, state::CLAIMED, AcqRel, Acquire);
+            let state = machine::exchange_fenced(first_word, state::QUEUED, state::CLAIMED);
             let claimed = state.is_ok();
             let task = self.calls.word(at, 2).load(Relaxed);
             let seq = self.calls.word(at, 3).load(Relaxed);
@@ -154,12 +133,9 @@ impl WorkerEnd {
                 let len = self.take_body(&mut arguments.bytes);
                 fault::at(Site::Taken);
                 if total != len as u64 {
-                    self.take_stream(arguments, total, std::mem::take(spare), &mut before_sleep);
+                    self.take_stream(arguments, total, mem::take(spare), &mut before_sleep);
                 }
-                if self.batch.calls == CALLS_PER_BATCH {
-                    self.publish_pace();
-                }
-                self.batch.begin_call(self.clock);
+                self.count_call();
                 return Call { task, seq, claim };
             }
             self.let_go(self.body_len(at));
@@ -196,9 +172,10 @@ impl WorkerEnd {
     fn let_go(&mut self, len: usize) {
         self.tail += frame_size(len);
         self.segment.header().calls_tail.0.store(self.tail, Release);
-        // Without a fence a bell that is armed at this moment may be missed: the answer to the call
-        // that begins now looks again, or the sleep before the rest of it comes.
-        self.ring_fenced(events::LOW);
+        // Without a fence behind this a bell for room that is armed at this moment may be missed: the
+        // answer to the call that begins now looks again, or the sleep before the rest of it comes.
+        let unrung = mem::take(&mut self.unrung);
+        self.ring_fenced(events::LOW | unrung);
     }
 
     /// Whether the calls in the ring have fallen to the mark that the application set.
@@ -232,10 +209,22 @@ impl WorkerEnd {
     /// Commits the answer to the call of number `seq`, of at most [`MAX_BODY`] bytes.
     #[inline]
     pub fn answer(&mut self, seq: u32, status: Status, body: &[u8]) {
+        const EVENTS: u32 = events::ANSWER | events::HALF_FULL | events::LOW;
         fault::at(Site::Answers);
         self.await_room(frame_size(body.len()));
         self.push(seq, status, body.len() as u64, body);
-        self.ring_fenced(events::ANSWER | events::HALF_FULL | events::LOW);
+        if self.knows_no_other() {
+            self.commit();
+            self.ring_fenced(EVENTS);
+        } else {
+            self.segment
+                .header()
+                .answers_head
+                .0
+                .store(self.head, Release);
+            fault::at(Site::Committed);
+            self.unrung = EVENTS;
+        }
     }
 
     /// Puts a frame into the ring of answers, where there is room.
@@ -252,7 +241,12 @@ impl WorkerEnd {
         self.answers.write_body(at, body);
         self.head += frame_size(body.len());
         fault::at(Site::Written);
-        // Publishes the frame and is the full fence before the look at the bell, in one.
+    }
+
+    /// Commits the frames that were put into the ring of answers, and passes the full fence that has to
+    /// come before the look at the bell.
+    #[inline]
+    fn commit(&mut self) {
         let head = &self.segment.header().answers_head.0;
         machine::store_fenced(head, self.head);
         fault::at(Site::Committed);
@@ -285,9 +279,11 @@ impl WorkerEnd {
         self.segment.header().answers_tail.0.load(Acquire)
     }
 
-    fn publish_pace(&mut self) {
-        if let Some(nanoseconds) = self.batch.end(self.clock) {
-            self.segment.header().pace.0.store(nanoseconds, Relaxed);
+    /// Looks at the bell for an answer where that was left to the claim of the next call.
+    pub fn ring_unrung(&mut self) {
+        let events = mem::take(&mut self.unrung);
+        if events != 0 {
+            self.ring(events);
         }
     }
 

@@ -128,6 +128,9 @@ impl ApplicationEnd {
 
     /// A copy of the body of the frame at `tail`, which has `len` bytes.
     fn body(&self, len: usize) -> Payload {
+        if let Some(word) = self.answers.short_body(self.tail, len) {
+            return Payload::Inline(Inline::of_word(word, len));
+        }
         let start = self.tail + FRAME_HEADER as u64;
         let mut few = [0; 16];
         if let Some(bytes) = few.get_mut(..len) {

@@ -27,6 +27,18 @@ pub(super) fn store_fenced(word: &AtomicU64, value: u64) {
     word.swap(value, SeqCst);
 }
 
+/// Compares and swaps, and passes a full fence, in one: also where it does not swap.
+#[inline]
+pub(super) fn exchange_fenced(word: &AtomicU32, current: u32, new: u32) -> Result<u32, u32> {
+    let exchanged = word.compare_exchange(current, new, SeqCst, SeqCst);
+    // On x86 it is a locked instruction, which is a full barrier (AMD64 Architecture Programmer's Manual,
+    // volume 2, 7.4.2).
+    if cfg!(any(miri, not(target_arch = "x86_64"))) {
+        fence(SeqCst);
+    }
+    exchanged
+}
+
 /// Rings the event loop that has the other end of this socket.
 pub(super) fn ring(socket: BorrowedFd<'_>) {
     // A full socket means that the application has been rung already, and a closed one that it is gone:

@@ -12,7 +12,7 @@ mod memory;
 use std::cell::Cell;
 use std::ops::Deref;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::Ordering::{self, AcqRel, Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, SeqCst};
 use std::time::Duration;
 
 use loom::sync::{Condvar, Mutex};
@@ -52,6 +52,13 @@ pub(super) fn fence(order: Ordering) {
 pub(super) fn store_fenced(word: &AtomicU64, value: u64) {
     word.swap(value, AcqRel);
     fence(SeqCst);
+}
+
+/// Compares and swaps, and passes a full fence.
+pub(super) fn exchange_fenced(word: &AtomicU32, current: u32, new: u32) -> Result<u32, u32> {
+    let exchanged = word.compare_exchange(current, new, AcqRel, Acquire);
+    fence(SeqCst);
+    exchanged
 }
 
 /// Tries all orders with so many preemptions at most, beside those where a thread sleeps.

@@ -49,6 +49,7 @@ impl WorkerEnd {
         self.await_stream(events::HALF_FULL, &mut || (), |end| end.room() >= size);
         self.taken_seen = self.taken();
         self.push(seq, status, total, body);
+        self.commit();
         self.ring_fenced(events::HALF_FULL | events::LOW);
     }
 

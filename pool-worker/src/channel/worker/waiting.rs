@@ -41,7 +41,11 @@ impl WorkerEnd {
         ready: R,
         look: impl FnOnce(&mut Self, &R) -> bool,
     ) {
-        if ready(self) || look(self, &ready) {
+        if ready(self) {
+            return;
+        }
+        self.ring_unrung();
+        if look(self, &ready) {
             return;
         }
         before_sleep();
