@@ -259,6 +259,20 @@ impl Calls {
         Some(self.finished(id, told))
     }
 
+    /// Ends a call that returned so few bytes, if it is like most: nothing is to be told or let go of but
+    /// its result, which may be in registers. `false` if it is not.
+    #[inline]
+    pub(crate) fn finish_plain(&mut self, id: CallId, result: Inline) -> bool {
+        let call = self.get_mut(id);
+        let is_plain = call.is_plain();
+        if is_plain {
+            call.fill(Stage::Done(Outcome::Returned(
+                Payload::Inline(result).into(),
+            )));
+        }
+        is_plain
+    }
+
     /// Ends a call that failed so, as [`finish_returned`](Self::finish_returned) does.
     pub(crate) fn finish_failed(
         &mut self,

@@ -153,7 +153,16 @@ impl Call {
         self.task
     }
 
-    /// Fills a slot that is free, and so holds nothing to be dropped.
+    /// Whether it is not done, somebody will take its outcome, and there is nothing else to be seen to when
+    /// it is done, nor anything to be dropped.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        let is_bare = matches!(&self.stage, Stage::Pending(arguments) if arguments.is_inline());
+        let has_more = self.awaited | self.has_course | self.counts;
+        is_bare && !has_more && self.references > 0 && self.binding != Binding::Own
+    }
+
+    /// Fills a slot in which nothing is to be dropped.
     #[inline]
     pub(super) fn fill(&mut self, stage: Stage) {
         mem::forget(mem::replace(&mut self.stage, stage));

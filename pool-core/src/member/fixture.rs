@@ -108,6 +108,11 @@ impl Worker {
         self.say(seq);
     }
 
+    /// Rings for what it has answered, on its way to the next call.
+    pub(crate) fn ring(&mut self) {
+        self.end.ring_unrung();
+    }
+
     /// Answers the call of number `seq`, claimed or not.
     pub(crate) fn say(&mut self, seq: u32) {
         self.end.answer(seq, Status::Returned, &[]);

@@ -36,7 +36,7 @@ impl Scheduler {
                 && let Some((id, word)) = member.receive_word()?
             {
                 fault::at(Site::Collects);
-                self.returned(id, Payload::Inline(word));
+                self.returned_word(id, word);
                 any = true;
                 continue;
             }

@@ -1,6 +1,6 @@
 //! How calls come to be done.
 
-use pool_worker::channel::Payload;
+use pool_worker::channel::{Inline, Payload};
 
 use super::Scheduler;
 use crate::calls::{Binding, CallId};
@@ -14,6 +14,17 @@ impl Scheduler {
         let waiters = self.calls.finish_failed(id, error, &mut self.told);
         if self.finished(is_own, waiters) {
             self.tally.failures.count(kind);
+        }
+    }
+
+    /// Ends a call that returned this word, and notes whom to tell.
+    #[inline]
+    pub(crate) fn returned_word(&mut self, id: CallId, word: Inline) {
+        if self.calls.finish_plain(id, word) {
+            self.outstanding -= 1;
+            self.tally.completed += 1;
+        } else {
+            self.returned(id, Payload::Inline(word));
         }
     }
 

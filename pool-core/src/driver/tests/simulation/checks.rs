@@ -111,6 +111,10 @@ impl Simulation {
         match &known.waiter {
             None => {}
             Some(Sleeper::OnWorker(worker, slot, doorbell, count)) => {
+                let seat = self.seats.get_mut(slot);
+                if let Some(seat) = seat.filter(|seat| seat.number == *worker) {
+                    seat.worker.ring();
+                }
                 assert_ne!(
                     doorbell.count(),
                     *count,
