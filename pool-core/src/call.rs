@@ -39,16 +39,19 @@ impl Parcel {
         matches!(self.payload, Payload::Inline(_)) && self.attachments.is_empty()
     }
 
-    /// Decodes a result, which runs users' code.
+    /// Decodes a result, which runs users' code unless it is a number.
     pub(crate) fn decode<R>(
         &mut self,
         decoder: Decoder<R>,
         limits: Limits,
     ) -> Result<R, DecodeError> {
         fault::at(Site::DecodesResult);
-        shared::receiving(&self.attachments, || {
-            decoder(self.payload.source().within(limits))
-        })
+        let mut decode = || (decoder.decode)(self.payload.source().within(limits));
+        if decoder.is_number {
+            decode()
+        } else {
+            shared::receiving(&self.attachments, decode)
+        }
     }
 }
 
@@ -93,6 +96,7 @@ pub(crate) fn name_of(task: Result<TaskId, &'static str>) -> &'static str {
 pub(crate) fn prepare(
     task: Result<TaskId, &'static str>,
     most: usize,
+    is_number: bool,
     arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
 ) -> Prepared {
     thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
@@ -110,7 +114,7 @@ pub(crate) fn prepare(
         bytes: BUFFER.try_with(RefCell::take).unwrap_or_default(),
         parts: Vec::new(),
     };
-    let attachments = encode(task, &mut encoded, most, arguments);
+    let attachments = encode(task, &mut encoded, most, is_number, arguments);
     let prepared = attachments.map(|attachments| {
         let payload = Payload::take(&mut encoded, 0);
         let arguments = Parcel {
@@ -127,16 +131,21 @@ pub(crate) fn prepare(
 }
 
 /// Appends encoded arguments of at most `most` bytes to `encoded`, which is as it was if that fails; gives
-/// what they refer to.
+/// what they refer to. This runs users' code, unless they are a [number](pool_worker::codec::is_number).
 #[inline]
 pub(crate) fn encode(
     task: TaskId,
     encoded: &mut Encoded,
     most: usize,
+    is_number: bool,
     arguments: impl FnOnce(&mut Encoded) -> Result<(), EncodeError>,
 ) -> Result<Attachments, TaskError> {
     let (bytes, parts) = (encoded.bytes.len(), encoded.parts.len());
-    let sent = catch_unwind(AssertUnwindSafe(|| shared::sending(|| arguments(encoded))));
+    let sent = if is_number {
+        Ok((arguments(encoded), Attachments::default()))
+    } else {
+        catch_unwind(AssertUnwindSafe(|| shared::sending(|| arguments(encoded))))
+    };
     let failed = |kind| TaskError::new(kind, registry().name(task));
     let error = match sent {
         Ok((Ok(()), attachments)) => {

@@ -299,7 +299,12 @@ fn decode_output<R>(
     decoder: Decoder<R>,
     limits: Limits,
 ) -> Result<R, TaskError> {
-    match catch_unwind(AssertUnwindSafe(|| output.decode(decoder, limits))) {
+    let result = if decoder.is_number {
+        Ok(output.decode(decoder, limits))
+    } else {
+        catch_unwind(AssertUnwindSafe(|| output.decode(decoder, limits)))
+    };
+    match result {
         Ok(result) => result.map_err(|error| undecodable(task).undecodable(&error)),
         Err(payload) => Err(undecodable(task).detail(format!(
             "its Deserialize implementation panicked: {}",

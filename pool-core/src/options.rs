@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pool_worker::Task;
 use pool_worker::codec::Encoded;
+use pool_worker::task::Encoder;
 
 use crate::call::{Prepared, encode, name_of, prepare};
 use crate::calls::CallId;
@@ -137,20 +138,26 @@ impl<'a> CallOptions<'a> {
 
     /// Calls `task` with `args` on a worker; see [`Executor::submit`](crate::Executor::submit).
     pub fn submit<F: Task<S>, S>(&self, task: F, args: F::Args) -> TaskFuture<F::Output> {
-        let owned = task.encoder().owned;
-        self.submit_prepared(
-            task,
-            prepare(task.entry(), self.max_args(), |out| owned(args, out)),
-        )
+        let Encoder {
+            owned, is_number, ..
+        } = task.encoder();
+        let prepared = prepare(task.entry(), self.max_args(), is_number, |out| {
+            owned(args, out)
+        });
+        self.submit_prepared(task, prepared)
     }
 
     /// As [`submit`](Self::submit), with borrowed arguments: they are encoded, not cloned.
     pub fn submit_ref<F: Task<S>, S>(&self, task: F, args: &F::Args) -> TaskFuture<F::Output> {
-        let borrowed = task.encoder().borrowed;
-        self.submit_prepared(
-            task,
-            prepare(task.entry(), self.max_args(), |out| borrowed(args, out)),
-        )
+        let Encoder {
+            borrowed,
+            is_number,
+            ..
+        } = task.encoder();
+        let prepared = prepare(task.entry(), self.max_args(), is_number, |out| {
+            borrowed(args, out)
+        });
+        self.submit_prepared(task, prepared)
     }
 
     /// The most bytes of a call's encoded arguments.
@@ -216,8 +223,12 @@ impl<'a> CallOptions<'a> {
         }
         locked.reserve();
         drop(locked);
-        let owned = task.encoder().owned;
-        let prepared = prepare(task.entry(), self.max_args(), |out| owned(args, out));
+        let Encoder {
+            owned, is_number, ..
+        } = task.encoder();
+        let prepared = prepare(task.entry(), self.max_args(), is_number, |out| {
+            owned(args, out)
+        });
         let mut locked = self.pool.lock();
         locked.unreserve();
         let refusal = locked.refusal(name);
@@ -226,8 +237,12 @@ impl<'a> CallOptions<'a> {
 
     /// Calls `task` once on every worker; see [`Executor::broadcast`](crate::Executor::broadcast).
     pub fn broadcast<F: Task<S>, S>(&self, task: F, args: F::Args) -> Vec<TaskFuture<F::Output>> {
-        let owned = task.encoder().owned;
-        let prepared = prepare(task.entry(), self.max_args(), |out| owned(args, out));
+        let Encoder {
+            owned, is_number, ..
+        } = task.encoder();
+        let prepared = prepare(task.entry(), self.max_args(), is_number, |out| {
+            owned(args, out)
+        });
         let slots = self.pool.lock().kept_slots();
         // Each has its own, made without the lock: they may be large.
         let calls: Vec<_> = slots.iter().map(|_| prepared.clone()).collect();
@@ -256,9 +271,12 @@ impl<'a> CallOptions<'a> {
         F: Task<S>,
         I: IntoIterator<Item = F::Args>,
     {
-        let (owned, most) = (task.encoder().owned, self.max_args());
+        let Encoder {
+            owned, is_number, ..
+        } = task.encoder();
+        let most = self.max_args();
         let prepare = Box::new(move |task, args: F::Args, encoded: &mut Encoded| {
-            encode(task, encoded, most, |out| owned(args, out))
+            encode(task, encoded, most, is_number, |out| owned(args, out))
         });
         self.map_prepared(task, prepare, inputs.into_iter())
     }
@@ -269,9 +287,14 @@ impl<'a> CallOptions<'a> {
         F: Task<S>,
         I: IntoIterator<Item = &'b F::Args>,
     {
-        let (borrowed, most) = (task.encoder().borrowed, self.max_args());
+        let Encoder {
+            borrowed,
+            is_number,
+            ..
+        } = task.encoder();
+        let most = self.max_args();
         let prepare = Box::new(move |task, args: &'b F::Args, encoded: &mut Encoded| {
-            encode(task, encoded, most, |out| borrowed(args, out))
+            encode(task, encoded, most, is_number, |out| borrowed(args, out))
         });
         self.map_prepared(task, prepare, inputs.into_iter())
     }

@@ -75,6 +75,8 @@ pub struct Encoder<Args> {
     pub borrowed: fn(&Args, &mut Encoded) -> Result<(), EncodeError>,
     /// Encodes arguments that the caller gives away: large ones are not copied.
     pub owned: fn(Args, &mut Encoded) -> Result<(), EncodeError>,
+    /// They are a [number](codec::is_number), or none.
+    pub is_number: bool,
 }
 
 impl<Args> Clone for Encoder<Args> {
@@ -85,9 +87,22 @@ impl<Args> Clone for Encoder<Args> {
 
 impl<Args> Copy for Encoder<Args> {}
 
-/// Reads a task's output, and refuses bytes behind it.
+/// What decodes a task's output.
 #[doc(hidden)]
-pub type Decoder<Output> = fn(Source<'_>) -> Result<Output, DecodeError>;
+pub struct Decoder<Output> {
+    /// Reads it, and refuses bytes behind it.
+    pub decode: fn(Source<'_>) -> Result<Output, DecodeError>,
+    /// It is a [number](codec::is_number).
+    pub is_number: bool,
+}
+
+impl<Output> Clone for Decoder<Output> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Output> Copy for Decoder<Output> {}
 
 mod sealed {
     /// Nobody else implements [`Task`](super::Task).
@@ -117,7 +132,10 @@ macro_rules! function {
             }
 
             fn decoder(&self) -> Decoder<R> {
-                decode_output::<R>
+                Decoder {
+                    decode: decode_output::<R>,
+                    is_number: codec::is_number::<R>(),
+                }
             }
         }
     };
@@ -135,6 +153,7 @@ macro_rules! functions {
                 $(codec::encode_owned($name, out)?;)+
                 Ok(())
             },
+            is_number: false,
         });
     };
     ($($name:ident $ty:ident)+; $next:ident $next_ty:ident $($rest:ident)*) => {
@@ -143,10 +162,15 @@ macro_rules! functions {
     };
 }
 
-function!(; (); Encoder { borrowed: |(), _| Ok(()), owned: |(), _| Ok(()) });
+function!(; (); Encoder {
+    borrowed: |(), _| Ok(()),
+    owned: |(), _| Ok(()),
+    is_number: true,
+});
 function!(A; A; Encoder {
     borrowed: codec::encode_borrowed::<A>,
     owned: codec::encode_owned::<A>,
+    is_number: codec::is_number::<A>(),
 });
 functions!(a A b B; c C d D e E f G g H h I i J j K k L l M m N n O o P p Q);
 

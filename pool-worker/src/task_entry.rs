@@ -141,7 +141,12 @@ impl<'a> Arguments<'a> {
 
     /// The next argument.
     pub fn take<T: Serialize + DeserializeOwned + 'static>(&mut self) -> Result<T, CallError> {
-        Ok(shared::taking(|| codec::decode_from(&mut self.0))?)
+        let mut decode = || codec::decode_from(&mut self.0);
+        Ok(if codec::is_number::<T>() {
+            decode()
+        } else {
+            shared::taking(decode)
+        }?)
     }
 
     /// Refuses what is left behind the last argument.
@@ -158,5 +163,10 @@ pub fn returned<T: Serialize + DeserializeOwned + 'static>(
     output: &mut Encoded,
 ) -> Result<(), CallError> {
     fault::at(Site::Encodes);
-    Ok(shared::giving(|| codec::encode_owned(value, output))?)
+    let encode = || codec::encode_owned(value, output);
+    Ok(if codec::is_number::<T>() {
+        encode()
+    } else {
+        shared::giving(encode)
+    }?)
 }

@@ -45,6 +45,7 @@ use encoder::Encoder;
 use input::Input;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::any::TypeId;
 
 /// How many sequences, maps, structs, enum variants with data, newtypes and `Some`s may lie inside
 /// one another. Encoding and decoding recurse, so this bounds the stack that they use.
@@ -62,6 +63,16 @@ mod marker {
     pub(super) const I128: u8 = 2;
     /// What `None`, `()` and unit structs are.
     pub(super) const NIL: u8 = 0xc0;
+}
+
+/// Whether values of this type are numbers, truth values, characters or nothing at all: to encode and to
+/// decode those runs no users' code, and they refer to nothing. Once compiled it is a constant.
+#[inline]
+pub fn is_number<T: 'static>() -> bool {
+    macro_rules! is_any_of {
+        ($($ty:ty)*) => { false $(|| TypeId::of::<T>() == TypeId::of::<$ty>())* };
+    }
+    is_any_of!(() u8 u16 u32 u64 usize i8 i16 i32 i64 isize f32 f64 bool char)
 }
 
 /// Appends the encoding of `value` to `out`.
