@@ -38,7 +38,8 @@
 //!
 //! Whoever would sleep says so first, passes a full fence, looks at the ring again, and only then
 //! sleeps. Whoever publishes passes a full fence and then looks whether the other sleeps. In any
-//! order of these four steps one side sees the other's, so no wake-up is lost.
+//! order of these four steps one side sees the other's, so no wake-up is lost. A worker that commits an
+//! answer and knows of another call takes the claim of that for its fence, and looks then.
 //!
 //! - The worker sleeps on `doze`, a futex: for calls, or for room in the ring of answers.
 //! - The application sleeps in one of two ways, and the *bell* word, which it alone writes, tells
