@@ -92,7 +92,7 @@ pub(crate) fn name_of(task: Result<TaskId, &'static str>) -> &'static str {
 }
 
 /// Finds the task and encodes its arguments, which may have `most` bytes, outside of any lock: both run
-/// users' code.
+/// users' code, unless they are a number.
 pub(crate) fn prepare(
     task: Result<TaskId, &'static str>,
     most: usize,

@@ -35,16 +35,20 @@ use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pool_worker::channel::Payload;
+use pool_worker::registry::TaskId;
 use pool_worker::{Isolation, Profile};
 
 use crate::bounds::Bounds;
+use crate::call::Parcel;
 use crate::calls::CallId;
 use crate::gate::{Breakdown, Gate};
 use crate::notifier::Notifier;
-use crate::scheduler::{QueueLimit, Scheduler, Size};
+use crate::scheduler::{QueueLimit, Scheduler, Share, Size};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::sys;
 use crate::task_error::TaskError;
+use crate::terms::Terms;
 use crate::waiter::wait_while;
 
 pub(crate) use call_ref::{CallRef, Fate};
@@ -138,16 +142,33 @@ impl Locked<'_> {
             .expect("the lock is held until the guard is dropped")
     }
 
-    /// Why no call of `task` is taken now, if none is.
+    /// Why no call of the task of this name is taken now, if none is.
     #[inline]
-    pub(crate) fn rejection(&mut self, task: &'static str) -> Option<TaskError> {
-        let refusal = self.refusal(task);
+    pub(crate) fn rejection(&mut self, task: impl Fn() -> &'static str) -> Option<TaskError> {
+        let refusal = self.refusal(&task);
         if refusal.is_some() || !self.is_full() {
             return refusal;
         }
         // Some may be done of which nobody took note yet.
         self.turn();
-        self.is_full().then(|| self.queue_full(task))
+        self.is_full().then(|| self.queue_full(task()))
+    }
+
+    /// Takes a call, with one reference to it. To be followed by [`submitted`](Self::submitted).
+    #[inline]
+    pub(crate) fn submit_single(
+        &mut self,
+        task: TaskId,
+        arguments: Parcel,
+        terms: &Terms,
+    ) -> CallId {
+        match arguments.payload {
+            Payload::Inline(inline) if arguments.attachments.is_empty() && terms.is_plain() => {
+                self.look_at_clock();
+                self.submit_at_once(task, inline, 1, &mut Share::default())
+            }
+            _ => self.submit(task, arguments, terms),
+        }
     }
 
     /// A call was submitted: deals it at once, unless others wait before it. Those are dealt as the
@@ -155,6 +176,8 @@ impl Locked<'_> {
     /// the words it is told by from the worker's cache again and again.
     pub(crate) fn submitted(&mut self) {
         match self.queued() {
+            // It is dealt.
+            0 => self.wake(),
             1 => {
                 self.look_at_clock();
                 self.deal();

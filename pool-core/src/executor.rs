@@ -250,7 +250,7 @@ impl Executor {
 
     /// Refuses to share a value of type `T` once no calls are taken.
     fn check_open<T: ?Sized>(&self) -> Result<(), TaskError> {
-        let refusal = self.pool.lock().refusal(type_name::<T>());
+        let refusal = self.pool.lock().refusal(type_name::<T>);
         refusal.map_or(Ok(()), |error| Err(error.side(Side::Sharing)))
     }
 

@@ -168,7 +168,7 @@ impl<'a> CallOptions<'a> {
 
     fn submit_prepared<F: Task<S>, S>(&self, task: F, prepared: Prepared) -> TaskFuture<F::Output> {
         let mut locked = self.pool.lock();
-        let rejection = locked.rejection(name_of(task.entry()));
+        let rejection = locked.rejection(|| name_of(task.entry()));
         self.submit_unless(rejection, task, locked, prepared)
     }
 
@@ -184,7 +184,7 @@ impl<'a> CallOptions<'a> {
         let mut _rejected = None;
         let id = match (prepared, rejection) {
             (Ok((task, arguments)), None) => {
-                let id = locked.submit(task, arguments, &self.terms);
+                let id = locked.submit_single(task, arguments, &self.terms);
                 locked.count(id);
                 locked.submitted();
                 id
@@ -215,7 +215,7 @@ impl<'a> CallOptions<'a> {
         task: F,
         args: F::Args,
     ) -> Result<TaskFuture<F::Output>, Rejected<F::Args>> {
-        let name = name_of(task.entry());
+        let name = || name_of(task.entry());
         let mut locked = self.pool.lock();
         if let Some(error) = locked.rejection(name) {
             drop(locked);
@@ -247,7 +247,7 @@ impl<'a> CallOptions<'a> {
         // Each has its own, made without the lock: they may be large.
         let calls: Vec<_> = slots.iter().map(|_| prepared.clone()).collect();
         let mut locked = self.pool.lock();
-        let refusal = locked.refusal(name_of(task.entry()));
+        let refusal = locked.refusal(|| name_of(task.entry()));
         let mut refused = Vec::new();
         let submit = |(slot, prepared): (usize, Prepared)| match (prepared, &refusal) {
             (Ok((task, arguments)), None) => {

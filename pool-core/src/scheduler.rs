@@ -141,13 +141,14 @@ impl Scheduler {
         &self.gate
     }
 
-    /// Why new calls of `task` are not taken, if they are not.
-    pub(crate) fn refusal(&self, task: &'static str) -> Option<TaskError> {
+    /// Why new calls of the task of this name are not taken, if they are not.
+    #[inline]
+    pub(crate) fn refusal(&self, task: impl FnOnce() -> &'static str) -> Option<TaskError> {
         match &self.gate {
             Gate::Open => None,
-            Gate::Closed => Some(TaskError::new(TaskErrorKind::ShutDown, task)),
+            Gate::Closed => Some(TaskError::new(TaskErrorKind::ShutDown, task())),
             Gate::Broken(reason) => {
-                let error = TaskError::new(TaskErrorKind::PoolBroken, task);
+                let error = TaskError::new(TaskErrorKind::PoolBroken, task());
                 Some(error.caused_by(Arc::<Breakdown>::clone(reason)))
             }
         }

@@ -22,8 +22,8 @@ use crate::sys::{self, Conditions, Epoll};
 
 /// How long a finished fork server may take to be gone before it is killed.
 const GONE_WITHIN: Duration = Duration::from_secs(5);
-/// How often to look whether a call should move to an idle worker, while one could, and whether a
-/// full control socket has room again.
+/// How often to look whether a call should move to an idle worker, while one could and for some time after
+/// that, and whether a full control socket has room again.
 const BALANCE_EVERY: Duration = Duration::from_millis(1);
 /// How long to sleep at most. Where other code of the application has closed what this thread sleeps on,
 /// nothing wakes it any more, and only the next sleep fails.

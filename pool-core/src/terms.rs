@@ -24,6 +24,12 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    /// Whether no more is asked than to be run.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The same for a call that may run so long; the longest time there is stands for no limit.
     pub(crate) fn limited(self, limit: Duration) -> Self {
         Self {

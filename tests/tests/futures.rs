@@ -1,6 +1,10 @@
 //! What a future tells, and what may be done with it.
 
-use std::{fmt::Debug, thread, time::Duration};
+use std::{
+    fmt::Debug,
+    thread,
+    time::{Duration, Instant},
+};
 
 use pool_core::{TaskErrorKind, TaskFuture, TaskHandle, WaitFor, as_completed, wait};
 use pool_tests::{
@@ -391,5 +395,23 @@ fn as_completed_with_every_fate() {
             .collect();
         indices.sort_unstable();
         assert!(indices.into_iter().eq(0..60));
+    });
+}
+
+#[test]
+fn who_only_ever_looks_sees_the_result_of_a_worker_that_slept() {
+    isolated(|| {
+        let executor = executor(1);
+        for x in 0..20 {
+            // Longer than a worker looks for calls.
+            thread::sleep(Duration::from_millis(2));
+            let future = executor.submit(cube, x);
+            let start = Instant::now();
+            while !future.wait_timeout(Duration::ZERO) {
+                thread::yield_now();
+                assert!(start.elapsed() < Duration::from_secs(3), "nobody takes it");
+            }
+            assert_eq!(future.result().unwrap(), cube(x));
+        }
     });
 }

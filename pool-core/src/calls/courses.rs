@@ -8,7 +8,7 @@ impl Calls {
     /// Notes what was asked for a call of which nothing was.
     #[inline]
     pub(crate) fn set_terms(&mut self, id: CallId, terms: &Terms) {
-        if *terms != Terms::default() {
+        if !terms.is_plain() {
             self.set_course(id, Course::new(*terms));
         }
     }

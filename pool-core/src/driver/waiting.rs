@@ -11,6 +11,7 @@ use pool_worker::fault::{self, Site};
 
 use super::{Locked, Pool};
 use crate::calls::CallId;
+use crate::member::Member;
 use crate::waiter::{Signal, Waiter};
 
 #[cfg(all(test, loom, feature = "loom"))]
@@ -61,11 +62,16 @@ impl Pool {
             if locked.call(id).is_done() {
                 return Some(locked);
             }
-            locked.turn();
-            if locked.call(id).is_done() {
-                return Some(locked);
+            let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+            // A worker that was woken a moment ago has nothing to tell yet, as far as can be told.
+            let is_roused = |(_, member): (usize, &mut Member)| member.is_roused();
+            if is_over || !locked.holder(id).is_some_and(is_roused) {
+                locked.turn();
+                if locked.call(id).is_done() {
+                    return Some(locked);
+                }
             }
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if is_over {
                 return None;
             }
             match locked.holder(id) {

@@ -137,8 +137,10 @@ impl Flight {
         let Some(Some(Item { id, .. })) = self.items.front() else {
             return None;
         };
+        let front = (Arc::clone(&self.pool), *id);
         self.waited = true;
-        Some((Arc::clone(&self.pool), *id))
+        self.taken.make_room();
+        Some(front)
     }
 
     /// Waits until the first call in flight is done; `false` if `deadline` came first.
@@ -155,7 +157,6 @@ impl Flight {
 
     /// Takes the outcomes at the front that are there.
     pub(super) fn take_front(&mut self, locked: &mut Locked<'_>) {
-        self.taken.make_room();
         while let Some(Some(item)) = self.items.front()
             && let Some(outcome) = locked.redeem(item.id)
         {
@@ -339,8 +340,9 @@ impl<I: Iterator> Source<I> {
         let pool = Arc::clone(&flight.pool);
         // Dropped after the lock is let go of: it may be much.
         let mut _refused = None;
+        flight.taken.make_room();
         let mut locked = pool.lock();
-        if let Some(refusal) = locked.refusal(name_of(self.task)) {
+        if let Some(refusal) = locked.refusal(|| name_of(self.task)) {
             self.exhausted = true;
             _refused = Some(self.drawn.refuse(refusal));
         }

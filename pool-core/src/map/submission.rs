@@ -38,7 +38,7 @@ impl<'a, 'pool> Submission<'a, 'pool> {
             flight,
             terms,
             signal,
-            plain: *terms == Terms::default(),
+            plain: terms.is_plain(),
             share: Share::default(),
         }
     }

@@ -88,6 +88,7 @@ impl Member {
     pub(crate) fn hurry_attendant(&mut self) {
         if self.attention == Attention::AtLeisure {
             self.ring_attendant();
+            self.attention = Attention::InHaste;
         }
     }
 

@@ -119,6 +119,12 @@ impl Backlog {
         self.rank(priority).front()
     }
 
+    /// Calls go past the backlog, in which none waits: turns that earlier calls in their slots have had are
+    /// not theirs.
+    pub(super) fn is_passed(&mut self) {
+        self.favours.clear();
+    }
+
     /// Takes the next call out, which has its turn.
     #[inline]
     pub(super) fn pop_front(&mut self) {

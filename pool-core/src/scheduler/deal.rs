@@ -61,6 +61,11 @@ impl Scheduler {
         if self.queued() == 0 && self.rebalance() {
             self.deal_backlog();
         }
+        self.wake();
+    }
+
+    /// Wakes the workers that sleep and for which something has changed.
+    pub(crate) fn wake(&mut self) {
         for member in self.members.iter_mut().flatten() {
             member.wake_if_touched();
         }
@@ -116,6 +121,7 @@ impl Scheduler {
         let first = self.backlog.len() == 0 && !self.calls.are_ranked();
         if first && share.left == 0 {
             *share = self.share(left, &[]).unwrap_or_default();
+            self.backlog.is_passed();
         }
         if first
             && share.left > 0

@@ -181,7 +181,7 @@ impl Scheduler {
     /// Fails every call that is not done, wherever it is, of an executor that is broken.
     pub(crate) fn fail_all(&mut self) {
         for id in self.calls.pending() {
-            if let Some(error) = self.refusal(self.task_name(id)) {
+            if let Some(error) = self.refusal(|| self.task_name(id)) {
                 self.fail(id, error);
             }
         }

@@ -106,7 +106,7 @@ fn a_preload_is_answered_once() {
     }
     assert!(matches!(pool.lock().gate(), Gate::Broken(_)));
     let locked = pool.lock();
-    let text = locked.refusal("task").unwrap();
+    let text = locked.refusal(|| "task").unwrap();
     let reason = std::error::Error::source(&text).unwrap().to_string();
     assert!(reason.contains("answered twice"), "{reason}");
     drop(locked);

@@ -14,9 +14,10 @@
 //!
 //! # Whose word counts
 //!
-//! The worker is not trusted. The application checks every number that the worker writes before it
-//! uses it, reads each once, and copies bodies into private memory before anything looks at them. No
-//! Rust reference to the bodies exists on the application's side. The worker trusts the application.
+//! The worker is not trusted. The application uses every number that the worker writes as it was checked
+//! (what is read again is checked again), and copies bodies into private memory before anything looks at
+//! them. No Rust reference to the bodies exists on the application's side. The worker trusts the
+//! application.
 //!
 //! # The state of a call
 //!

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::time::Duration;
 
-use super::machine::{self, fence};
+use super::machine::{self, AtomicU64, fence};
 use super::notice::{Claim, Notice};
 use super::patience::{Outlook, Patience};
 use super::ring::Ring;
@@ -173,7 +173,8 @@ impl WorkerEnd {
         self.tail += frame_size(len);
         self.segment.header().calls_tail.0.store(self.tail, Release);
         // Without a fence behind this a bell for room that is armed at this moment may be missed: the
-        // answer to the call that begins now looks again, or the sleep before the rest of it comes.
+        // answer to the call that begins now looks again, or the claim after that, or the sleep before
+        // the rest of it comes.
         let unrung = mem::take(&mut self.unrung);
         self.ring_fenced(events::LOW | unrung);
     }
@@ -214,15 +215,10 @@ impl WorkerEnd {
         self.await_room(frame_size(body.len()));
         self.push(seq, status, body.len() as u64, body);
         if self.knows_no_other() {
-            self.commit();
+            self.commit(machine::store_fenced);
             self.ring_fenced(EVENTS);
         } else {
-            self.segment
-                .header()
-                .answers_head
-                .0
-                .store(self.head, Release);
-            fault::at(Site::Committed);
+            self.commit(|head, value| head.store(value, Release));
             self.unrung = EVENTS;
         }
     }
@@ -243,12 +239,11 @@ impl WorkerEnd {
         fault::at(Site::Written);
     }
 
-    /// Commits the frames that were put into the ring of answers, and passes the full fence that has to
-    /// come before the look at the bell.
+    /// Commits the frames that were put into the ring of answers, by such a store: one that passes a full
+    /// fence, where the look at the bell comes next.
     #[inline]
-    fn commit(&mut self) {
-        let head = &self.segment.header().answers_head.0;
-        machine::store_fenced(head, self.head);
+    fn commit(&self, store: impl FnOnce(&AtomicU64, u64)) {
+        store(&self.segment.header().answers_head.0, self.head);
         fault::at(Site::Committed);
     }
 

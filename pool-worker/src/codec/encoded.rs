@@ -24,6 +24,11 @@ impl Encoded {
         self.len() == 0
     }
 
+    /// Whether it has memory to give back: more than so many bytes, or values that lie apart.
+    pub fn is_heavy(&self, bytes: usize) -> bool {
+        self.bytes.capacity() > bytes || !self.parts.is_empty()
+    }
+
     /// What the values are decoded from; those that lie apart are taken out.
     pub fn source(&mut self) -> Source<'_> {
         Source::new(&self.bytes, &mut self.parts)

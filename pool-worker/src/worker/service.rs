@@ -85,6 +85,10 @@ impl Service {
                 });
             }
         }
+        if self.arguments.is_heavy(KEPT_BUFFER) || self.output.is_heavy(KEPT_BUFFER) {
+            // To give their memory back takes a while, and somebody may wait for the answer.
+            self.end.ring_unrung();
+        }
         for encoded in [&mut self.arguments, &mut self.output] {
             encoded.parts.clear();
             encoded.bytes.clear();

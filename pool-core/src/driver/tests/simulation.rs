@@ -205,7 +205,7 @@ impl Simulation {
     /// Submits calls, one by one or as a map does.
     fn submit_some(&mut self) {
         let mut locked = self.pool.lock();
-        if locked.refusal("task").is_some() {
+        if locked.refusal(|| "task").is_some() {
             return;
         }
         let at_once = below(&mut self.random, 2) == 0;
@@ -228,7 +228,7 @@ impl Simulation {
             let slot = (below(&mut self.random, 8) == 0 && !kept.is_empty())
                 .then(|| kept[below(&mut self.random, kept.len())]);
             let id = match slot {
-                None => locked.submit(task, arguments, &terms),
+                None => locked.submit_single(task, arguments, &terms),
                 Some(slot) => locked.submit_bound(slot, task, arguments, &terms),
             };
             self.calls.insert(number, Known::new(id, terms, slot));

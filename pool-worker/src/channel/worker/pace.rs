@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use super::WorkerEnd;
 
-/// After how many calls in a row the worker tells anew how long one takes...
+/// After how many calls in a row the worker looks anew how long one takes.
 const CALLS_PER_BATCH: u32 = 64;
-/// ...and after how many if one takes less than a microsecond: the clock costs as much as a few of them.
-const SHORT_CALLS_PER_BATCH: u32 = 256;
 
 /// A run of calls without a pause, and what was told.
 #[derive(Default)]
@@ -20,15 +18,6 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// After how many calls it is to be told.
-    #[inline]
-    fn calls_per_batch(&self) -> u32 {
-        match self.told {
-            1..1000 => SHORT_CALLS_PER_BATCH,
-            _ => CALLS_PER_BATCH,
-        }
-    }
-
     /// Ends the run and gives the nanoseconds that a call of it took.
     fn end(&mut self, clock: fn() -> Duration) -> Option<u64> {
         let start = self.start.take()?;
@@ -43,7 +32,7 @@ impl WorkerEnd {
     /// Counts a call that begins now.
     #[inline]
     pub(super) fn count_call(&mut self) {
-        if self.pace.calls >= self.pace.calls_per_batch() {
+        if self.pace.calls == CALLS_PER_BATCH {
             self.publish_pace();
         }
         self.pace.start.get_or_insert_with(self.clock);

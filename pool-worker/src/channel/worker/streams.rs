@@ -1,5 +1,6 @@
 //! Large calls and answers, at the worker's end.
 
+use super::super::machine;
 use super::super::stream::{Partial, Sent, table};
 use super::super::{Violation, events, frame_size};
 use super::{Buffer, Encoded, Patience, Status, WorkerEnd};
@@ -49,7 +50,7 @@ impl WorkerEnd {
         self.await_stream(events::HALF_FULL, &mut || (), |end| end.room() >= size);
         self.taken_seen = self.taken();
         self.push(seq, status, total, body);
-        self.commit();
+        self.commit(machine::store_fenced);
         self.ring_fenced(events::HALF_FULL | events::LOW);
     }
 
