@@ -231,6 +231,12 @@ impl Calls {
         }
     }
 
+    /// Whether anything is to be dropped without the lock.
+    #[inline]
+    pub(crate) fn have_spent(&self) -> bool {
+        !self.spent.is_empty()
+    }
+
     /// What is to be dropped without the lock.
     pub(crate) fn take_spent(&mut self) -> Vec<Parcel> {
         mem::take(&mut self.spent)

@@ -114,6 +114,9 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
+        if !self.leaves_something() {
+            return;
+        }
         let told = self.take_told();
         let spent = self.take_spent();
         if told.is_empty() {

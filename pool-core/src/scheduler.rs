@@ -201,6 +201,12 @@ impl Scheduler {
             })
     }
 
+    /// Whether there is anything to do once the lock is free.
+    #[inline]
+    pub(crate) fn leaves_something(&self) -> bool {
+        !self.told.is_empty() || self.calls.have_spent()
+    }
+
     /// Whom to tell, once the lock is free.
     pub(crate) fn take_told(&mut self) -> Vec<Waiter> {
         std::mem::take(&mut self.told)

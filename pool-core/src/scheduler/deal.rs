@@ -93,6 +93,9 @@ impl Scheduler {
     /// What is to be dealt next, of so many calls, and to whom; nothing if no worker takes one.
     fn share(&self, calls: usize, full: &[usize]) -> Option<Share> {
         let slot = self.soonest(full)?;
+        if calls == 1 {
+            return Some(Share { slot, left: 1 });
+        }
         let member = self.members[slot].as_ref()?;
         // The worker may have told another pace since it was chosen.
         let room = self.depth(member).saturating_sub(member.live());
@@ -146,7 +149,7 @@ impl Scheduler {
             .filter_map(|(slot, member)| Some((slot, member.as_ref()?)))
             .filter(|(slot, member)| {
                 self.takes_any(*slot, member)
-                    && member.live() < self.depth(member)
+                    && (member.is_idle() || member.live() < self.depth(member))
                     && !full.contains(slot)
             })
             .min_by_key(|(_, member)| (delay(member), member.live()))
@@ -181,7 +184,7 @@ impl Scheduler {
 
     /// Takes calls that have not begun back from a busy worker if another one is idle.
     fn rebalance(&mut self) -> bool {
-        if !self.has_idle() {
+        if !self.has_loaded() || !self.has_idle() {
             return false;
         }
         let loaded = (0..self.members.len()).filter(|&slot| self.load(slot) > 1);
@@ -218,6 +221,11 @@ impl Scheduler {
         self.members.iter().enumerate().any(is_idle)
     }
 
+    /// Whether a worker has more than it runs.
+    fn has_loaded(&self) -> bool {
+        self.members().any(|member| member.live() > 1)
+    }
+
     fn depth(&self, member: &Member) -> usize {
         depth(member, self.calls.are_ranked()).min(self.most_ahead)
     }
@@ -229,10 +237,9 @@ impl Scheduler {
     /// Whether a worker has calls that another one could run which is idle, or may come to be so
     /// without a word.
     pub(crate) fn is_unbalanced(&self) -> bool {
-        let loaded = || self.members().any(|member| member.live() > 1);
         let may_move = self.may_grow() && self.to_watch
             || self.members.len() > 1 && (self.to_watch || self.has_idle());
-        (may_move || self.calls.are_ranked()) && loaded()
+        (may_move || self.calls.are_ranked()) && self.has_loaded()
     }
 }
 

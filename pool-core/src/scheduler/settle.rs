@@ -2,7 +2,6 @@
 
 use pool_worker::channel::events;
 use pool_worker::fault::{self, Site};
-use smallvec::SmallVec;
 
 use super::{Scheduler, deal};
 use crate::gate::Gate;
@@ -22,32 +21,32 @@ impl Scheduler {
         let sharing = self.calls.are_sharing();
         let may_grow = self.may_grow();
         let idle_go = self.may_let_idle_go();
-        let mut to_relieve = 0;
+        let (mut to_relieve, mut last_to_relieve) = (0, None);
         self.to_watch = false;
-        let relieve: SmallVec<[bool; 64]> = self
-            .members
-            .iter()
-            .map(|member| {
-                let spare = member.as_ref().filter(|member| member.live() > 1);
-                let pays = spare.is_some_and(deal::is_worth_moving);
-                // Nobody is sought for what is known to be short.
-                let is_short = |member: &Member| member.work_left().is_some();
-                self.to_watch |= spare.is_some_and(|member| !pays || may_grow && is_short(member));
-                to_relieve += usize::from(pays);
-                pays
-            })
-            .collect();
-        let mut again = false;
-        for (slot, (member, relieve)) in self.members.iter_mut().zip(relieve).enumerate() {
-            if let Some(member) = member {
-                let hungry = hungry || self.bound.any(slot);
-                let something =
-                    sharing || idle_go || to_relieve > usize::from(relieve) || !member.serves();
-                again |= member.settle(wanted(member, hungry, urgent, something));
+        for (slot, member) in present(&mut self.members).filter(|(_, member)| member.live() > 1) {
+            let pays = deal::is_worth_moving(member);
+            if pays {
+                to_relieve += 1;
+                last_to_relieve = Some(slot);
             }
+            // Nobody is sought for what is known to be short.
+            self.to_watch |= !pays || may_grow && member.work_left().is_some();
+        }
+        let mut again = false;
+        for (slot, member) in present(&mut self.members) {
+            let hungry = hungry || self.bound.any(slot);
+            let others = to_relieve > usize::from(last_to_relieve == Some(slot));
+            let something = sharing || idle_go || others || !member.serves();
+            again |= member.settle(wanted(member, hungry, urgent, something));
         }
         again
     }
+}
+
+/// The workers that there are, each with its slot.
+fn present(members: &mut [Option<Member>]) -> impl Iterator<Item = (usize, &mut Member)> {
+    let slots = members.iter_mut().enumerate();
+    slots.filter_map(|(slot, member)| Some((slot, member.as_mut()?)))
 }
 
 /// The events that the executor has to hear of from this worker: `hungry` if calls wait to be dealt,
