@@ -117,16 +117,14 @@ pub fn little() {
 }
 
 /// As [`little`], by workers that may do nothing but compute, and are looked at whether they can do more.
-/// They are forked and have many calls each: most that a worker does which is executed is to load the
-/// program, and a fork server does so as well.
 ///
 /// # Panics
 ///
 /// Where a call gives another value than its own, or a task can do what it may not.
-pub fn little_untrusted() {
+pub fn little_untrusted(start_method: StartMethod) {
     let builder = builder(2)
         .profile(Profile::Untrusted)
-        .start_method(StartMethod::ForkServer)
+        .start_method(start_method)
         .max_tasks_per_worker(CALLS_PER_WORKER);
     run(builder, |load| {
         load.uses_little();

@@ -53,20 +53,31 @@ pub fn pids(executor: &Executor) -> BTreeSet<u32> {
     workers()
 }
 
-/// The fork server of an executor: the parent of its workers.
+/// The fork server of an executor: the parent of its workers, of which one may be listed for a moment that
+/// is gone.
 ///
 /// # Panics
 ///
-/// Where there is no worker.
+/// Where no worker comes.
 pub fn fork_server(executor: &Executor) -> u32 {
-    let worker = executor.worker_pids()[0];
-    let stat = fs::read_to_string(format!("/proc/{worker}/stat")).expect("the worker lives");
-    let parent = stat
-        .rsplit(')')
-        .next()
-        .and_then(|rest| rest.split(' ').nth(2));
-    let parent = parent.and_then(|parent| parent.parse().ok());
-    parent.expect("a number in its place")
+    let is_fork_server = |parent: &u32| {
+        let name = fs::read_to_string(format!("/proc/{parent}/comm")).unwrap_or_default();
+        name.trim_end() == "pool-server"
+    };
+    let mut found = None;
+    until("a worker lives", || {
+        let workers = executor.worker_pids().into_iter();
+        found = workers.filter_map(parent_of).find(is_fork_server);
+        found.is_some()
+    });
+    found.expect("it was found")
+}
+
+/// The parent of a process, if that is there.
+fn parent_of(process: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    behind_name.split(' ').nth(2)?.parse().ok()
 }
 
 /// What an executor says of its break, which it says of all that it is asked for, now and later.

@@ -6,9 +6,9 @@
 //! which name there are is counted before. The program has to end by itself, with its calls' values or
 //! errors that say what happened, and nothing is to be left of it.
 //!
-//! The program is run under the default profile and under `Untrusted`, where a worker gives up all that it
-//! may not have, and is looked at for that: what fails there may keep it from its calls, and may not have
-//! it run them with more.
+//! The program is run under the default profile, and under `Untrusted` with workers that are forked and
+//! with such that are executed. There a worker gives up all that it may not have, and is looked at for
+//! that: what fails there may keep it from its calls, and may not have it run them with more.
 //!
 //! What cannot tell anything of this library is left out, in [`LEFT_OUT`] and [`ONLY`], with the reason.
 //!
@@ -27,6 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pool_core::StartMethod;
 use pool_tests::{
     Observed, Random, Scratch, functions, harness, load, observe, program, run_here, sys,
     trials::try_all, until,
@@ -123,9 +124,14 @@ fn default() {
     swept(load::little);
 }
 
-/// The same under `Untrusted`.
+/// The same under `Untrusted`, with workers that are forked.
 fn untrusted() {
-    swept(load::little_untrusted);
+    swept(|| load::little_untrusted(StartMethod::ForkServer));
+}
+
+/// The same with workers that are executed, as they are by default there.
+fn executed() {
+    swept(|| load::little_untrusted(StartMethod::Spawn));
 }
 
 fn swept(load: fn()) {
@@ -158,7 +164,7 @@ fn tracer() -> Option<u32> {
 
 fn main() -> ExitCode {
     if env::var_os(TRACED).is_some() {
-        return harness(&[], functions!(default untrusted));
+        return harness(&[], functions!(default untrusted executed));
     }
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -180,7 +186,7 @@ fn main() -> ExitCode {
 }
 
 /// The names of the programs.
-const PROGRAMS: [&str; 2] = ["default", "untrusted"];
+const PROGRAMS: [&str; 3] = ["default", "untrusted", "executed"];
 
 /// Whose calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
