@@ -18,7 +18,7 @@ pub use messages::panics;
 pub use messages::target as messages;
 pub use session::target as session;
 pub use torn::target as torn;
-pub use values::target as values;
+pub use values::{most_memory, target as values};
 
 /// A function that takes any bytes.
 pub type Target = fn(&[u8]);

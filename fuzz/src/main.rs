@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use pool_fuzz::{TARGETS, Target};
+use pool_fuzz::{TARGETS, Target, most_memory};
 
 /// The most bytes that are tried.
 const MAX_LEN: usize = 1024;
@@ -34,6 +34,9 @@ fn main() -> ExitCode {
         {
             code = ExitCode::FAILURE;
         }
+    }
+    if let Some(bytes) = most_memory() {
+        println!("memory for each byte of a value, at the most: {bytes:.1} bytes");
     }
     code
 }

@@ -1,6 +1,7 @@
 //! Values, decoded from whatever bytes: what they take in memory is bounded by how many these are.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pool_worker::codec::decode;
 use serde::Deserialize;
@@ -59,6 +60,20 @@ pub fn target(bytes: &[u8]) {
     bounded::<IgnoredAny>(bytes, 1);
 }
 
+/// What less than so many bytes take says nothing about multiples of them.
+const TELLING: usize = 128;
+
+/// The most memory that as many bytes took as are telling, in thousandths for each.
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+/// How many bytes of memory values took at the most for each byte of theirs, if any were decoded from 128
+/// bytes or more.
+#[expect(clippy::cast_precision_loss, reason = "it is a small number")]
+pub fn most_memory() -> Option<f64> {
+    let most = MOST.load(Ordering::Relaxed);
+    (most > 0).then(|| most as f64 / 1000.0)
+}
+
 /// Decodes a `T` from these bytes, and may use so many times as much memory for it.
 fn bounded<T: DeserializeOwned + 'static>(bytes: &[u8], factor: usize) {
     let peak = sys::peak_of(|| {
@@ -66,6 +81,9 @@ fn bounded<T: DeserializeOwned + 'static>(bytes: &[u8], factor: usize) {
         let decoded = decode::<T>(&mut rest);
         assert!(decoded.is_ok() || rest == bytes, "a failure takes nothing");
     });
+    if bytes.len() >= TELLING {
+        MOST.fetch_max(peak * 1000 / bytes.len(), Ordering::Relaxed);
+    }
     let most = factor * bytes.len() + 4096;
     assert!(
         peak <= most,
