@@ -20,8 +20,8 @@
 //! looks at the rings awake or asleep in the same way. Any other waiter is registered with its call
 //! under the lock, before a turn.
 //! A call that leaves an attended worker (taken back, or by the worker's death) rings the thread
-//! that attends it. What a worker does to its own bell harms nobody for long: who sleeps on one looks
-//! for itself every second.
+//! that attends it. What a worker does to its own bell harms nobody for long: the supervising thread rings
+//! whoever sleeps on one every second.
 
 mod call_ref;
 mod poking;

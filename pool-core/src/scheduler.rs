@@ -70,8 +70,10 @@ pub(crate) enum Cancelled {
 struct Looks {
     /// The memory of busy workers, or that does not matter.
     weighing: bool,
-    /// Whether workers begin their calls.
+    /// Whether workers begin their calls and ring those who wait.
     minding: bool,
+    /// How many calls had returned when that was looked at last.
+    returned: u64,
 }
 
 impl Default for Looks {
@@ -79,6 +81,7 @@ impl Default for Looks {
         Self {
             weighing: true,
             minding: false,
+            returned: 0,
         }
     }
 }

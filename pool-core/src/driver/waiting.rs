@@ -30,10 +30,6 @@ const MAX_PAUSES: u32 = 16;
 /// For how long results may lie that nobody is in haste for.
 const LEISURE: Duration = Duration::from_micros(500);
 
-/// For how long a thread sleeps on a worker at the most before it looks for itself. A worker rings where
-/// its bell says, which a fault of its own may have changed.
-const LOOKS_AFTER: Duration = Duration::from_secs(1);
-
 /// Threads of this process that look for answers at the moment.
 static SPINNING: AtomicUsize = AtomicUsize::new(0);
 
@@ -76,7 +72,7 @@ impl Pool {
             }
             match locked.holder(id) {
                 Some((_, member)) if member.is_in_stream() => {
-                    self.drive_stream(locked, id, Some(soon(deadline)));
+                    self.drive_stream(locked, id, deadline);
                 }
                 // A worker that was woken a moment ago takes longer than looking is worth, and may even
                 // wait for this very core.
@@ -92,7 +88,7 @@ impl Pool {
                     continue;
                 }
                 Some(_) => {
-                    self.sleep_on_worker(locked, id, haste, Some(soon(deadline)));
+                    self.sleep_on_worker(locked, id, haste, deadline);
                     has_looked = false;
                 }
                 None => self.sleep_on_call(locked, id, deadline),
@@ -132,8 +128,11 @@ impl Pool {
         found
     }
 
-    /// Sleeps until the worker that has the call rings. From
+    /// Sleeps until the worker that has the call rings, or the supervising thread in its place. From
     /// here on it is the calling thread that hears of this worker, unless another one does.
+    ///
+    /// To sleep with a timer costs a tenth of the time of a call whose worker slept, so there is none where
+    /// nobody has set a deadline.
     fn sleep_on_worker<'a>(
         &'a self,
         mut locked: Locked<'a>,
@@ -239,10 +238,4 @@ impl Locked<'_> {
             signal.fire(number);
         }
     }
-}
-
-/// When a thread that sleeps on a worker until `deadline` wakes at the latest.
-fn soon(deadline: Option<Instant>) -> Instant {
-    let soon = Instant::now() + LOOKS_AFTER;
-    deadline.map_or(soon, |deadline| deadline.min(soon))
 }

@@ -55,11 +55,6 @@ impl Member {
         })
     }
 
-    /// Whether it has to begin a call, now or after the one that it runs, or says what is impossible.
-    pub(crate) fn may_be_stuck(&mut self) -> bool {
-        self.live > 1 || self.live == 1 && self.begun().is_none() || self.link.check().is_err()
-    }
-
     /// Kills the worker if what it says is impossible.
     pub(crate) fn check(&mut self) {
         if let Err(Violation(how)) = self.link.check() {

@@ -63,7 +63,9 @@ impl Scheduler {
         !self.looks.weighing && self.is_busy()
     }
 
-    fn is_busy(&self) -> bool {
+    /// Whether a worker has calls.
+    #[inline]
+    pub(super) fn is_busy(&self) -> bool {
         self.members().any(|member| !member.is_idle())
     }
 }

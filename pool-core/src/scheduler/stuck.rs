@@ -1,26 +1,33 @@
-//! Workers that have calls and begin none, or take no errand.
+//! Workers that have calls and begin none, take no errand, or ring nobody.
+
+use std::mem;
 
 use super::Scheduler;
 use crate::member::{Member, Sentence, Unbegun, Unclaimed};
 
 impl Scheduler {
-    /// Notes that the supervising thread looks whether workers begin their calls, if any may have to be
-    /// waited for; whether any may. If none, it has to be woken when one comes to be.
+    /// Notes that the supervising thread looks every now and then what workers do about their calls, if any
+    /// has some, or had since the last look; whether any has. If none, it has to be woken when one comes to
+    /// have some, which is not to be at each of many calls with pauses between them.
     pub(crate) fn begin_minding(&mut self) -> bool {
         self.members.iter_mut().flatten().for_each(Member::check);
         let is_behind = |member: &Member| member.control.stuck_at().is_some();
-        self.looks.minding = self.may_be_stuck() || self.members().any(is_behind);
+        let before = mem::replace(&mut self.looks.returned, self.tally.completed);
+        self.looks.minding =
+            self.is_busy() || self.looks.returned != before || self.members().any(is_behind);
         self.looks.minding
     }
 
-    /// Whether the supervising thread has to be woken to look whether workers begin their calls.
+    /// Whether the supervising thread has to be woken to look what workers do about their calls.
     #[inline]
-    pub(crate) fn is_to_be_minded(&mut self) -> bool {
-        !self.looks.minding && self.may_be_stuck()
+    pub(crate) fn is_to_be_minded(&self) -> bool {
+        !self.looks.minding && self.is_busy()
     }
 
-    fn may_be_stuck(&mut self) -> bool {
-        self.members.iter_mut().flatten().any(Member::may_be_stuck)
+    /// Has those look for themselves who sleep on a worker: it may have written over its bell, or been
+    /// stopped before it rang.
+    pub(crate) fn ring_attendants(&self) {
+        self.members().for_each(Member::ring_attendant);
     }
 
     /// The calls that workers would have to begin now.

@@ -511,6 +511,30 @@ fn a_worker_that_begins_nothing_loses_its_calls_and_its_life() {
 }
 
 #[test]
+fn calls_with_pauses_between_them_are_minded_as_one() {
+    let mut world = World::new(1, 1);
+    assert!(!world.scheduler.begin_minding(), "nothing was done");
+    for call in 0..3 {
+        submit(&mut world, call, 8);
+        let _ = world.scheduler.turn();
+        assert_eq!(world.scheduler.is_to_be_minded(), call == 0);
+        if call == 0 {
+            assert!(world.scheduler.begin_minding());
+        }
+        let worker = world.workers[0].as_mut().unwrap();
+        worker.claim().unwrap();
+        worker.answer();
+        let _ = world.scheduler.turn();
+        assert!(!world.scheduler.is_to_be_minded());
+        if call == 1 {
+            assert!(world.scheduler.begin_minding(), "some returned");
+        }
+    }
+    assert!(world.scheduler.begin_minding(), "one more returned");
+    assert!(!world.scheduler.begin_minding(), "nothing was done since");
+}
+
+#[test]
 fn an_initializer_that_runs_at_the_end_is_told_of_it() {
     let mut scheduler = Scheduler::new(Size::fixed(1), 0);
     let (member, _worker) = fixture::worker(0, false);

@@ -2,9 +2,12 @@
 //! left behind holds them up.
 //!
 //! A call that has begun may take as long as it likes, unless it has a limit. One that lies before a
-//! worker which does nothing else waits for nothing. So while any worker has a call that it has not
-//! begun, this thread looks every now and then which one that is; found twice, it is given to others
-//! together with all behind it, and its worker is killed.
+//! worker which does nothing else waits for nothing. So while any worker has calls, this thread looks every
+//! now and then which one has not begun the first of them; found twice, that is given to others together
+//! with all behind it, and its worker is killed.
+//!
+//! At the same time it rings all threads that sleep on a worker, in its place: what a worker does to its own
+//! bell delays nobody for longer.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +23,7 @@ const BEGINS_WITHIN: Duration = Duration::from_secs(1);
 /// What was seen of workers that do not begin their calls.
 #[derive(Default)]
 pub(super) struct Minding {
-    /// When to look again, while workers have calls that they have not begun.
+    /// When to look again, while workers have calls.
     next: Option<Instant>,
     /// What they had not begun at the last look.
     seen: Vec<Unclaimed>,
@@ -29,7 +32,7 @@ pub(super) struct Minding {
 }
 
 impl Supervisor {
-    /// Looks who has not begun its call, if it is time.
+    /// Looks who has not begun its call, and rings who sleeps, if it is time.
     pub(super) fn mind(&mut self, locked: &mut Locked<'_>) {
         let Minding {
             next,
@@ -44,14 +47,17 @@ impl Supervisor {
         if next.is_some_and(|next| now > next + BEGINS_WITHIN / 2) {
             seen.clear();
         }
-        let may_wait = locked.begin_minding();
-        if !may_wait && seen.is_empty() {
+        if next.is_some() {
+            locked.ring_attendants();
+        }
+        let is_used = locked.begin_minding();
+        if !is_used && seen.is_empty() {
             *next = None;
             return;
         }
         let before = std::mem::replace(seen, locked.unclaimed());
         suspects.extend(seen.iter().filter(|unclaimed| before.contains(unclaimed)));
-        *next = may_wait.then(|| now + BEGINS_WITHIN);
+        *next = is_used.then(|| now + BEGINS_WITHIN);
     }
 
     /// Sees to the end of workers that were found twice, and do not run.

@@ -93,7 +93,7 @@ fn a_panic_under_the_lock_breaks_the_executor_and_hangs_nobody() {
 }
 
 #[test]
-fn who_is_not_rung_looks_for_itself() {
+fn who_is_not_rung_is_rung_in_the_workers_place() {
     let (pool, mut worker, id) = busy();
     thread::scope(|scope| {
         let sleeper = scope.spawn(|| pool.wait(id, Haste::AtOnce, None).is_some());
@@ -108,6 +108,12 @@ fn who_is_not_rung_looks_for_itself() {
         pool.lock().holder(id).unwrap().1.silence();
         worker.claim().unwrap();
         worker.answer();
+        let start = Instant::now();
+        while !sleeper.is_finished() && start.elapsed() < LONG {
+            pool.lock().ring_attendants();
+            thread::yield_now();
+        }
+        assert!(sleeper.is_finished(), "it was rung in vain");
         assert!(sleeper.join().unwrap());
     });
 }
