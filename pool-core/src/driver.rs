@@ -21,7 +21,7 @@
 //! under the lock, before a turn.
 //! A call that leaves an attended worker (taken back, or by the worker's death) rings the thread
 //! that attends it. What a worker does to its own bell harms nobody for long: the supervising thread rings
-//! whoever sleeps on one every second.
+//! whoever sleeps on one every second, if it does not just wait for a new fork server.
 
 mod call_ref;
 mod poking;

@@ -37,16 +37,16 @@ impl Footprint {
     ///
     /// Where it does not come back, with the difference.
     pub fn returns(&self) {
-        // In this order: what begins now is seen by the second look.
-        let look = || (any_begins(), Self::take());
-        let (mut begins, mut now) = look();
+        let is_back = || Self::take() == *self;
+        // What becomes this program between the two looks is seen as it does so.
+        let is_clean = || is_back() && !any_begins() && is_back();
         for _ in 0..2000 {
-            if now == *self && !begins {
+            if is_clean() {
                 break;
             }
             std::thread::sleep(std::time::Duration::from_millis(1));
-            (begins, now) = look();
         }
+        let now = Self::take();
         let only = |these: &Self, those: &Self| -> Vec<String> {
             let missing = |line: &&String| !those.0.contains(line);
             these.0.iter().filter(missing).cloned().collect()

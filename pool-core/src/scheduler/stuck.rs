@@ -7,14 +7,17 @@ use crate::member::{Member, Sentence, Unbegun, Unclaimed};
 
 impl Scheduler {
     /// Notes that the supervising thread looks every now and then what workers do about their calls, if any
-    /// has some, or had since the last look; whether any has. If none, it has to be woken when one comes to
-    /// have some, which is not to be at each of many calls with pauses between them.
+    /// has some, or somebody sleeps on one whose calls another thread has seen the end of; whether it does.
+    /// If not, it has to be woken when a worker comes to have calls, which is not to be at each of many with
+    /// pauses between them: so it looks as well if some have returned since it did last.
     pub(crate) fn begin_minding(&mut self) -> bool {
         self.members.iter_mut().flatten().for_each(Member::check);
         let is_behind = |member: &Member| member.control.stuck_at().is_some();
         let before = mem::replace(&mut self.looks.returned, self.tally.completed);
-        self.looks.minding =
-            self.is_busy() || self.looks.returned != before || self.members().any(is_behind);
+        self.looks.minding = self.is_busy()
+            || self.looks.returned != before
+            || self.members().any(Member::is_attended)
+            || self.members().any(is_behind);
         self.looks.minding
     }
 

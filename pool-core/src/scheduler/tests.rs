@@ -532,6 +532,10 @@ fn calls_with_pauses_between_them_are_minded_as_one() {
     }
     assert!(world.scheduler.begin_minding(), "one more returned");
     assert!(!world.scheduler.begin_minding(), "nothing was done since");
+    let _doorbell = world.scheduler.member(0).unwrap().attend();
+    assert!(world.scheduler.begin_minding(), "somebody sleeps on it");
+    world.scheduler.member(0).unwrap().leave();
+    assert!(!world.scheduler.begin_minding());
 }
 
 #[test]
