@@ -70,23 +70,28 @@ pub(crate) fn compete(
         .collect();
     let mut spent = vec![Duration::ZERO; contestants.len()];
     for _ in 0..rounds {
-        for (contestant, spent) in contestants.iter_mut().zip(&mut spent) {
-            if *spent > allowance {
-                continue;
-            }
-            let start = Instant::now();
-            let outcome = contestant.measure(&entry.job);
-            *spent += start.elapsed();
-            match outcome {
-                Ok(Some(mut numbers)) if !numbers.is_empty() => {
-                    for (row, (_, part)) in rows.iter_mut().zip(entry.readings) {
-                        note(row, contestant.as_ref(), quantile(&mut numbers, *part));
+        let mut round = vec![Vec::new(); contestants.len()];
+        for _ in 0..entry.turns {
+            let turns = contestants.iter_mut().zip(&mut spent).zip(&mut round);
+            for ((contestant, spent), round) in turns.filter(|((_, spent), _)| **spent <= allowance)
+            {
+                let start = Instant::now();
+                let outcome = contestant.measure(&entry.job);
+                *spent += start.elapsed();
+                match outcome {
+                    Ok(Some(numbers)) if !numbers.is_empty() => round.extend(numbers),
+                    Ok(_) => *spent = Duration::MAX,
+                    Err(error) => {
+                        eprintln!("{}, {}: {error}", entry.name, contestant.name());
+                        *spent = Duration::MAX;
                     }
                 }
-                Ok(_) => *spent = Duration::MAX,
-                Err(error) => {
-                    eprintln!("{}, {}: {error}", entry.name, contestant.name());
-                    *spent = Duration::MAX;
+            }
+        }
+        for (contestant, mut numbers) in contestants.iter().zip(round) {
+            if !numbers.is_empty() {
+                for (row, (_, part)) in rows.iter_mut().zip(entry.readings) {
+                    note(row, contestant.as_ref(), quantile(&mut numbers, *part));
                 }
             }
         }

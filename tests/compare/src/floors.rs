@@ -115,6 +115,9 @@ impl Contestant for Floor {
     }
 }
 
+/// How many trips may find the child not yet there.
+const FIRST: usize = 8;
+
 /// The times in which a word goes to another process and comes back.
 fn ping_pong(
     pause: f64,
@@ -129,9 +132,9 @@ fn ping_pong(
             set(&word, turn + 2);
         }
     })?;
-    let mut times = Vec::with_capacity(trips);
-    for turn in (0..).step_by(2).take(trips + 8) {
-        if pause > 0.0 {
+    let mut times = Vec::with_capacity(FIRST + trips);
+    for turn in (0..).step_by(2).take(FIRST + trips) {
+        if pause > 0.0 && times.len() >= FIRST {
             thread::sleep(Duration::from_secs_f64(pause));
         }
         let taken = work::time(|| {
@@ -140,8 +143,7 @@ fn ping_pong(
         });
         times.push(taken.as_secs_f64());
     }
-    // The first ones find the child not yet there.
-    Ok(times.split_off(8))
+    Ok(times.split_off(FIRST))
 }
 
 fn spin_while(word: &SharedWord, value: u32) {

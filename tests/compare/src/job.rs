@@ -135,6 +135,8 @@ pub(crate) struct Entry {
     pub(crate) job: Job,
     /// The rows: what each adds to the name, and which quantile of a round's numbers it tells.
     pub(crate) readings: &'static [(&'static str, f64)],
+    /// In how many turns each contestant does its part of a round.
+    pub(crate) turns: usize,
 }
 
 impl Entry {
@@ -143,6 +145,7 @@ impl Entry {
             name: name.into(),
             job,
             readings: &[("", 0.5)],
+            turns: 1,
         }
     }
 }
@@ -205,15 +208,21 @@ fn round_trips(extent: Extent) -> Vec<Entry> {
     };
     let parked = Job::RoundTrip {
         pause: PAUSE,
-        trips: extent.pick(150, 20),
+        trips: 10,
         seconds: 1.0,
     };
-    [("round trip, warm", warm), ("round trip, parked", parked)]
-        .map(|(name, job)| Entry {
-            readings: SPREAD,
-            ..Entry::new(name, job)
-        })
-        .into()
+    // How cold a core is after a pause changes from one second to the next.
+    let turns = extent.pick(15, 2);
+    [
+        ("round trip, warm", warm, 1),
+        ("round trip, parked", parked, turns),
+    ]
+    .map(|(name, job, turns)| Entry {
+        readings: SPREAD,
+        turns,
+        ..Entry::new(name, job)
+    })
+    .into()
 }
 
 fn throughput(extent: Extent) -> Vec<Entry> {
