@@ -131,8 +131,8 @@ impl Pool {
     /// Sleeps until the worker that has the call rings, or the supervising thread in its place. From
     /// here on it is the calling thread that hears of this worker, unless another one does.
     ///
-    /// To sleep with a timer costs a tenth of the time of a call whose worker slept, so there is none where
-    /// nobody has set a deadline.
+    /// The kernel would have to set a timer and take it back at each call, so there is none where nobody has
+    /// set a deadline.
     fn sleep_on_worker<'a>(
         &'a self,
         mut locked: Locked<'a>,

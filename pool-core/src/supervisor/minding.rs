@@ -7,7 +7,7 @@
 //! with all behind it, and its worker is killed.
 //!
 //! At the same time it rings all threads that sleep on a worker, in its place: what a worker does to its own
-//! bell delays nobody for longer.
+//! bell delays nobody for longer than until that look.
 
 use std::time::{Duration, Instant};
 
