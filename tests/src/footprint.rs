@@ -40,12 +40,13 @@ impl Footprint {
         let is_back = || Self::take() == *self;
         // What becomes this program between the two looks is seen as it does so.
         let is_clean = || is_back() && !any_begins() && is_back();
-        for _ in 0..2000 {
-            if is_clean() {
-                break;
+        let comes_back = (0..2000).any(|_| {
+            let clean = is_clean();
+            if !clean {
+                std::thread::sleep(std::time::Duration::from_millis(1));
             }
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
+            clean
+        });
         let now = Self::take();
         let only = |these: &Self, those: &Self| -> Vec<String> {
             let missing = |line: &&String| !those.0.contains(line);
@@ -56,6 +57,10 @@ impl Footprint {
             "the test left {:?}, where it found {:?}",
             only(&now, self),
             only(self, &now)
+        );
+        assert!(
+            comes_back,
+            "it came back too late, or a process is still about to become this program"
         );
         let child = sys::wait_for_any_child();
         assert!(
